@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "provider.h"
+
+/* So many bytes in a row of a secret, or of a request that held one, give it away. */
+#define PIECE_OF_SECRET	 8u
+#define PIECE_OF_REQUEST 20u
+
+/* No more than this of what a server said is looked at. */
+#define QUOTED_MAX 1024u
+
+void exchange_finish(struct exchange *x)
+{
+	request_finish(&x->request);
+	x->ret_token = token_unref(x->ret_token);
+	x->ret_id_token = token_unref(x->ret_id_token);
+	x->ret_grant = secret_unref(x->ret_grant);
+	json_free(x->ret_memo);
+	x->ret_memo = NULL;
+}
+
+int exchange_fail(struct exchange *x, enum exchange_outcome outcome, const char *format, ...)
+{
+	char text[LIMIT_SENTENCE];
+	va_list args;
+
+	va_start(args, format);
+	if (vsnprintf(text, sizeof text, format, args) < 0)
+		text[0] = '\0';
+	va_end(args);
+	sentence_set(&x->why, "%s", text);
+	return (int)outcome;
+}
+
+/* Whether `piece` bytes in a row of the text, or the whole of a shorter secret, are in both. */
+static bool share_piece(const char *text, const char *bytes, size_t len, size_t piece)
+{
+	size_t text_len = strlen(text);
+
+	if (len == 0)
+		return false;
+	if (len < piece)
+		return memmem(text, text_len, bytes, len) != NULL;
+	for (size_t i = 0; i + piece <= text_len; i++)
+		if (memmem(bytes, len, text + i, piece))
+			return true;
+	return false;
+}
+
+static bool shares_secret(const char *text, const struct secret *s)
+{
+	return s && share_piece(text, secret_bytes(s), secret_len(s), PIECE_OF_SECRET);
+}
+
+static bool shares_request(const char *text, const struct buffer *b)
+{
+	return b->len >= PIECE_OF_REQUEST &&
+	       share_piece(text, buffer_string(b), b->len, PIECE_OF_REQUEST);
+}
+
+static bool tells_secret(const struct exchange *x, const char *text)
+{
+	for (const struct field *f = settings_fields(x->settings); f && f->key; f++)
+		if (f->kind == FIELD_SECRET &&
+		    shares_secret(text, settings_secret(x->settings, f->key)))
+			return true;
+	if (shares_secret(text, x->grant) || shares_secret(text, x->ret_grant))
+		return true;
+	if (x->token &&
+	    share_piece(text, token_value(x->token), token_len(x->token), PIECE_OF_SECRET))
+		return true;
+	return shares_request(text, &x->request.header) || shares_request(text, &x->request.body);
+}
+
+void exchange_quote(struct exchange *x, const char *foreign)
+{
+	struct sentence quote = {""};
+	char text[QUOTED_MAX];
+
+	if (!foreign)
+		return;
+	/* judged as it came and as it would be shown, which differ in what is not printable */
+	snprintf(text, sizeof text, "%s", foreign);
+	sentence_quote(&quote, text);
+	if (!tells_secret(x, quote.text) && !tells_secret(x, text))
+		sentence_quote(&x->why, text);
+}
+
+int exchange_issue(struct exchange *x, const char *value, size_t len,
+		   const struct token_facts *facts)
+{
+	struct token *token;
+	int r = token_new(value, len, facts, &x->why, &token);
+
+	if (r == -EBADMSG)
+		return EXCHANGE_GARBLED;
+	if (r < 0)
+		return r;
+	token_unref(x->ret_token);
+	x->ret_token = token;
+	return EXCHANGE_DONE;
+}
+
+int exchange_hear_status(struct exchange *x, const struct response *r)
+{
+	if (r->status == 429 || r->status >= 500) {
+		x->wait_ms = r->retry_after_ms >= 0 ? r->retry_after_ms : -1;
+		return exchange_fail(x, EXCHANGE_BUSY,
+				     r->status == 429 ? "the server wants fewer requests (%d)"
+						      : "the server has trouble of its own (%d)",
+				     r->status);
+	}
+	if (r->status >= 300 && r->status < 400)
+		return exchange_fail(x, EXCHANGE_GARBLED,
+				     "the server redirects (%d), which is never followed: "
+				     "correct the URL",
+				     r->status);
+	return 0;
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "oauth2.h"
+
+/* What an `error` means for whoever waits for a token (wire C9, C10). */
+static const struct verdict {
+	const char *error;
+	enum exchange_outcome outcome;
+	const char *sentence;
+} verdicts[] = {
+	/* clang-format off */
+	{ "invalid_client", EXCHANGE_DENIED, "the server refused client-id and client-secret" },
+	{ "invalid_client_secret", EXCHANGE_DENIED, "the server refused the client-secret" },
+	{ "invalid_grant", EXCHANGE_DENIED, "the server refused the credential" },
+	{ "invalid_token", EXCHANGE_DENIED, "the server refused the credential" },
+	{ "unauthorized", EXCHANGE_DENIED, "the server refused this user or client" },
+	{ "expired_token", EXCHANGE_EXPIRED, "the grant has expired" },
+	{ "access_denied", EXCHANGE_FORBIDDEN, "the server does not allow this" },
+	{ "invalid_scope", EXCHANGE_FORBIDDEN, "the server does not give this scope" },
+	{ "scope_invalid", EXCHANGE_FORBIDDEN, "the server does not give this scope" },
+	{ "invalid_target", EXCHANGE_FORBIDDEN,
+	  "the server does not give tokens for this resource" },
+	{ "unauthorized_client", EXCHANGE_FORBIDDEN,
+	  "the server does not allow this client the grant" },
+	{ "unsupported_grant_type", EXCHANGE_UNSUPPORTED, "the server does not know this grant" },
+	{ "unsupported_token_type", EXCHANGE_UNSUPPORTED,
+	  "the server does not revoke such a token" },
+	{ "invalid_request", EXCHANGE_INVALID, "the server does not understand what it was asked" },
+	{ "temporarily_unavailable", EXCHANGE_BUSY, "the server is not available now" },
+	{ "server_error", EXCHANGE_BUSY, "the server has trouble of its own" },
+	{ "slow_down", EXCHANGE_BUSY, "the server wants fewer requests" },
+	{ "Access Denied", EXCHANGE_BUSY, "the server wants fewer requests" },
+	/* clang-format on */
+};
+
+static const struct verdict *verdict_of(const char *error)
+{
+	for (size_t i = 0; error && i < sizeof verdicts / sizeof verdicts[0]; i++)
+		if (strcmp(verdicts[i].error, error) == 0)
+			return &verdicts[i];
+	return NULL;
+}
+
+/* An error that is not in the book, or a body that is none: the status has to do. */
+static int hear_unknown(struct exchange *x, const struct response *r)
+{
+	if (r->status == 401 || (r->status == 403 && r->len == 0))
+		return exchange_fail(x, EXCHANGE_DENIED, "the server refused the credential (%d)",
+				     r->status);
+	if (r->status == 403)
+		return exchange_fail(x, EXCHANGE_FORBIDDEN, "the server does not allow this (403)");
+	if (r->status == 404 || r->status == 405 || r->status == 410)
+		return exchange_fail(
+			x, EXCHANGE_GARBLED,
+			"there is no such endpoint at the server (%d): correct the URL", r->status);
+	if (r->status >= 200 && r->status < 300)
+		return exchange_fail(x, EXCHANGE_GARBLED,
+				     "the server's answer is not what OAuth 2.0 says (%d)",
+				     r->status);
+	return exchange_fail(x, EXCHANGE_GARBLED,
+			     "the server refused for a reason unknown here (%d)", r->status);
+}
+
+static bool sent_password(const struct exchange *x)
+{
+	return x->step == OAUTH2_CREDENTIAL &&
+	       strcmp(settings_text(x->settings, "grant"), "password") == 0;
+}
+
+static int hear_error(struct exchange *x, const struct response *r, const struct json *answer)
+{
+	const char *error = json_string(answer, "error");
+	const struct verdict *v = verdict_of(error);
+	int outcome;
+
+	if (v && strcmp(v->error, "invalid_grant") == 0 && sent_password(x))
+		outcome = exchange_fail(x, EXCHANGE_DENIED,
+					"the server refused user and password (invalid_grant)");
+	else if (v)
+		outcome = exchange_fail(x, v->outcome, "%s (%s)", v->sentence, v->error);
+	else
+		outcome = hear_unknown(x, r);
+	if (outcome == EXCHANGE_BUSY)
+		x->wait_ms = r->retry_after_ms;
+	if (!v)
+		exchange_quote(x, error);
+	exchange_quote(x, json_string(answer, "error_description"));
+	return outcome;
+}
+
+/* An `error` counts at any status: some servers say it with 200 (wire C9). */
+static bool is_error(const struct response *r, const struct json *answer)
+{
+	const char *error = json_string(answer, "error");
+
+	return r->status < 200 || r->status >= 300 || !json_is_object(answer) ||
+	       (error && error[0]);
+}
+
+/* The ways in which servers say that a refresh token is over; an empty 400 is one of them. */
+static bool is_dead(const struct response *r, const struct json *answer)
+{
+	const char *error = json_string(answer, "error");
+
+	if (!error)
+		return r->status == 400 && r->len == 0;
+	return strcmp(error, "invalid_grant") == 0 || strcmp(error, "invalid_token") == 0 ||
+	       strcmp(error, "expired_token") == 0;
+}
+
+static int hear_dead(struct exchange *x, const struct json *answer)
+{
+	bool password = strcmp(settings_text(x->settings, "grant"), "password") == 0;
+
+	x->drop_grant = x->grant != NULL;
+	if (password && !x->grant_is_own) {
+		x->step = OAUTH2_CREDENTIAL;
+		return EXCHANGE_ASK;
+	}
+	exchange_fail(
+		x, EXCHANGE_EXPIRED, "the server does not take the refresh token any more: %s",
+		x->grant_is_own ? "write a new one to this name" : "give a new refresh-token");
+	exchange_quote(x, json_string(answer, "error_description"));
+	return EXCHANGE_EXPIRED;
+}
+
+/* Which bytes a scope may have, RFC 6749 section 3.3. */
+static bool is_scope(const char *scope)
+{
+	for (; *scope; scope++)
+		if (*scope < ' ' || *scope > '~' || *scope == '"' || *scope == '\\')
+			return false;
+	return true;
+}
+
+/* What was granted is what the answer says, or else what was asked (wire C7). */
+static const char *granted_scope(const struct exchange *x, const struct json *answer)
+{
+	const char *scope = json_string(answer, "scope");
+
+	if (!scope || !scope[0])
+		return oauth2_scope(x);
+	return is_scope(scope) ? scope : NULL;
+}
+
+static bool has_word(const char *list, const char *word, size_t len)
+{
+	while (*list) {
+		size_t n = strcspn(list, " ");
+
+		if (n == len && memcmp(list, word, len) == 0)
+			return true;
+		list += n + strspn(list + n, " ");
+	}
+	return false;
+}
+
+static void warn_of_narrow_scope(struct exchange *x, const char *granted)
+{
+	BUFFER_AUTO missing = BUFFER_INIT(LIMIT_REQUEST);
+	const char *at = oauth2_scope(x);
+
+	while (granted && at && *at) {
+		size_t len = strcspn(at, " ");
+
+		if (!has_word(granted, at, len)) {
+			buffer_text(&missing, " ");
+			buffer_append(&missing, at, len);
+		}
+		at += len + strspn(at + len, " ");
+	}
+	if (missing.len)
+		sentence_set(&x->why, "the server gave less scope than was asked, without%s",
+			     buffer_string(&missing));
+}
+
+/* Where the server's clock is known, its `exp` is measured by its own clock. */
+static int64_t server_now(const struct exchange *x, const struct response *r)
+{
+	return r->date_ms >= 0 ? r->date_ms : x->now_ms;
+}
+
+static int hear_lifetime(struct exchange *x, const struct response *r, const struct json *answer,
+			 int64_t *ret_ms)
+{
+	const char *value = json_string(answer, "access_token");
+	int64_t seconds = TOKEN_LIFETIME_UNSAID;
+
+	if (json_integer(answer, "expires_in", &seconds) && seconds < 0)
+		return exchange_fail(x, EXCHANGE_GARBLED,
+				     "the token's expires_in is negative, which means nothing");
+	*ret_ms = token_lifetime(value, strlen(value), seconds, server_now(x, r));
+	if (*ret_ms <= 0)
+		return exchange_fail(x, EXCHANGE_GARBLED,
+				     "the token had expired already when it came");
+	return EXCHANGE_DONE;
+}
+
+/* What else is worth knowing: when the refresh token ends, where that is told (wire R8). */
+static void describe(const struct json *answer, struct buffer *out)
+{
+	JSON_AUTO *details = NULL;
+	int64_t seconds;
+
+	if (!json_integer(answer, "refresh_expires_in", &seconds))
+		return;
+	details = json_new_object();
+	json_set_integer(details, "refresh_expires_in", seconds);
+	json_print(details, false, out);
+}
+
+static int hear_id_token(struct exchange *x, const struct response *r, const struct json *answer)
+{
+	const char *value = json_string(answer, "id_token");
+	struct token_facts facts = {0};
+	int made;
+
+	if (!value || !value[0])
+		return 0;
+	facts.lifetime_ms =
+		token_lifetime(value, strlen(value), TOKEN_LIFETIME_UNSAID, server_now(x, r));
+	if (facts.lifetime_ms <= 0)
+		return 0;
+	made = token_new(value, strlen(value), &facts, NULL, &x->ret_id_token);
+	/* the access token is good without it */
+	return made == -EBADMSG ? 0 : made;
+}
+
+/*
+ * The answer's refresh token replaces ours (wire R1), whatever becomes of the access token beside
+ * it: ours may be dead by now. One that comes with client_credentials is not kept (C12).
+ */
+static int hear_refresh_token(struct exchange *x, const struct json *answer)
+{
+	const char *value = json_string(answer, "refresh_token");
+	const char *grant = settings_text(x->settings, "grant");
+	const struct secret *old = x->step == OAUTH2_REFRESH ? oauth2_refresh_token(x) : NULL;
+	SECRET_AUTO *fresh = NULL;
+	int r;
+
+	if (!value || !value[0])
+		return 0;
+	if (x->step == OAUTH2_CREDENTIAL && strcmp(grant, "client_credentials") == 0)
+		return 0;
+	r = secret_new(value, strlen(value), &fresh);
+	if (r == -EFBIG)
+		return exchange_fail(x, EXCHANGE_GARBLED,
+				     "the refresh token is longer than %u bytes", LIMIT_SECRET);
+	if (r < 0 || secret_equal(fresh, old))
+		return r;
+	x->ret_grant = secret_ref(fresh);
+	x->drop_grant = false;
+	return 0;
+}
+
+static int check_token(struct exchange *x, const struct json *answer)
+{
+	const char *value = json_string(answer, "access_token");
+	const char *type = json_string(answer, "token_type");
+
+	if (!value || !value[0])
+		return exchange_fail(x, EXCHANGE_GARBLED,
+				     "the server's answer has no access_token");
+	if (type && strcasecmp(type, "bearer") != 0) {
+		exchange_fail(
+			x, EXCHANGE_GARBLED,
+			"the token's type is not Bearer, so reading it is not enough to use it");
+		exchange_quote(x, type);
+		return EXCHANGE_GARBLED;
+	}
+	return EXCHANGE_DONE;
+}
+
+static int hear_token(struct exchange *x, const struct response *r, const struct json *answer)
+{
+	const char *value = json_string(answer, "access_token");
+	BUFFER_AUTO audience = BUFFER_INIT(LIMIT_DOCUMENT), details = BUFFER_INIT(LIMIT_DOCUMENT);
+	struct token_facts facts = {.token_type = json_string(answer, "token_type"),
+				    .scope = granted_scope(x, answer)};
+	int outcome = check_token(x, answer);
+
+	if (outcome == EXCHANGE_DONE)
+		outcome = hear_lifetime(x, r, answer, &facts.lifetime_ms);
+	if (outcome != EXCHANGE_DONE)
+		return outcome;
+	oauth2_target(x, &audience);
+	describe(answer, &details);
+	if (buffer_error(&audience) || buffer_error(&details))
+		return buffer_error(&audience) ? buffer_error(&audience) : buffer_error(&details);
+	facts.audience = audience.len ? buffer_string(&audience) : NULL;
+	facts.details = details.len ? buffer_string(&details) : NULL;
+	outcome = exchange_issue(x, value, strlen(value), &facts);
+	if (outcome == EXCHANGE_DONE)
+		outcome = hear_id_token(x, r, answer);
+	if (outcome == EXCHANGE_DONE)
+		warn_of_narrow_scope(x, facts.scope);
+	return outcome;
+}
+
+static int parse_answer(const struct response *r, struct json **ret)
+{
+	int e = r->len ? json_parse(r->body, r->len, NULL, ret) : 0;
+
+	return e == -ENOMEM ? e : 0;
+}
+
+/* The endpoint may have moved since the issuer was asked; it is asked once more, and once only. */
+static bool has_moved(const struct exchange *x, const struct response *r, const char *key)
+{
+	return (r->status == 404 || r->status == 405 || r->status == 410) &&
+	       oauth2_endpoint_is_old(x, key);
+}
+
+int oauth2_token_hear(struct exchange *x, const struct response *r)
+{
+	int outcome = exchange_hear_status(x, r);
+	JSON_AUTO *answer = NULL;
+
+	if (outcome)
+		return outcome;
+	if (has_moved(x, r, "token-url")) {
+		x->step = OAUTH2_OPENID;
+		return EXCHANGE_ASK;
+	}
+	outcome = parse_answer(r, &answer);
+	if (outcome < 0)
+		return outcome;
+	if (is_error(r, answer))
+		return x->step == OAUTH2_REFRESH && is_dead(r, answer) ? hear_dead(x, answer)
+								       : hear_error(x, r, answer);
+	outcome = hear_refresh_token(x, answer);
+	return outcome ? outcome : hear_token(x, r, answer);
+}
+
+int oauth2_revoke_hear(struct exchange *x, const struct response *r)
+{
+	int outcome = exchange_hear_status(x, r);
+	JSON_AUTO *answer = NULL;
+	const char *error;
+
+	if (outcome)
+		return outcome;
+	/* revoked, or never valid: the same to us, and the body does not matter (wire V2) */
+	if (r->status == 200)
+		return EXCHANGE_DONE;
+	if (has_moved(x, r, "revocation-url")) {
+		x->step = OAUTH2_OPENID;
+		return EXCHANGE_ASK;
+	}
+	outcome = parse_answer(r, &answer);
+	if (outcome < 0)
+		return outcome;
+	error = json_string(answer, "error");
+	/* the provider's grant is not this slot's to revoke: the token runs out by itself (wire V4)
+	 */
+	if (error && strcmp(error, "unsupported_token_type") == 0 && !x->grant_is_own)
+		return exchange_fail(
+			x, EXCHANGE_DONE,
+			"the server does not revoke access tokens: this one stays valid "
+			"until it expires");
+	return hear_error(x, r, answer);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "form.h"
+#include "oauth2.h"
+
+const char *oauth2_scope(const struct exchange *x)
+{
+	const char *wish = x->wish ? settings_text(x->wish, "scope") : NULL;
+	const char *grant = settings_text(x->settings, "grant");
+
+	if (wish)
+		return wish;
+	/*
+	 * A refresh without scope gives what was granted, all of it (wire R6). The provider's scope
+	 * was said when its grant was made; a refresh token out of the configuration never heard
+	 * it.
+	 */
+	if (x->step == OAUTH2_REFRESH && (x->grant_is_own || strcmp(grant, "refresh_token") != 0))
+		return NULL;
+	return settings_text(x->settings, "scope");
+}
+
+const struct secret *oauth2_refresh_token(const struct exchange *x)
+{
+	bool configured = strcmp(settings_text(x->settings, "grant"), "refresh_token") == 0;
+
+	if (x->grant || x->grant_is_own || !configured)
+		return x->grant;
+	return settings_secret(x->settings, "refresh-token");
+}
+
+/* A slot that says where its token is for says it whole: never the provider's target on top. */
+static const struct settings *target_of(const struct exchange *x)
+{
+	if (x->wish && (settings_has(x->wish, "resource") || settings_has(x->wish, "audience")))
+		return x->wish;
+	return x->settings;
+}
+
+static void add_each(struct exchange *x, const char *key, const char *parameter)
+{
+	char word[LIMIT_WORD];
+	const char *at = NULL;
+
+	while (settings_next_word(target_of(x), key, &at, word, sizeof word))
+		form_add(&x->request.body, parameter, word);
+}
+
+void oauth2_add_target(struct exchange *x)
+{
+	const char *style = settings_text(x->settings, "audience-style");
+
+	add_each(x, "resource", "resource");
+	if (strcmp(style, "audience-joined") == 0)
+		form_add(&x->request.body, "audience", settings_text(target_of(x), "audience"));
+	else
+		add_each(x, "audience", style);
+}
+
+void oauth2_target(const struct exchange *x, struct buffer *out)
+{
+	const char *resource = settings_text(target_of(x), "resource");
+	const char *audience = settings_text(target_of(x), "audience");
+
+	buffer_text(out, resource ? resource : "");
+	buffer_text(out, resource && audience ? " " : "");
+	buffer_text(out, audience ? audience : "");
+}
+
+static void add_basic(struct exchange *x, const char *id, const struct secret *secret, bool raw)
+{
+	BUFFER_AUTO pair = BUFFER_INIT(LIMIT_REQUEST);
+	BUFFER_AUTO value = BUFFER_INIT(LIMIT_REQUEST);
+
+	if (raw) {
+		buffer_text(&pair, id);
+		buffer_text(&pair, ":");
+		buffer_append(&pair, secret_bytes(secret), secret_len(secret));
+	} else {
+		form_encode(&pair, id, strlen(id));
+		buffer_text(&pair, ":");
+		form_encode(&pair, secret_bytes(secret), secret_len(secret));
+	}
+	buffer_text(&value, "Basic ");
+	form_base64(&value, buffer_string(&pair), pair.len);
+	if (buffer_error(&pair) || buffer_error(&value))
+		x->request.header.error =
+			buffer_error(&pair) ? buffer_error(&pair) : buffer_error(&value);
+	request_header(&x->request, "Authorization", buffer_string(&value));
+}
+
+/* One way only (wire C3): a header, or parameters. */
+static int add_client(struct exchange *x)
+{
+	const char *way = settings_text(x->settings, "client-auth");
+	const char *id = settings_text(x->settings, "client-id");
+	const struct secret *secret = settings_secret(x->settings, "client-secret");
+	struct buffer *body = &x->request.body;
+
+	if (strcmp(way, "none") == 0) {
+		form_add(body, "client_id", id);
+		return EXCHANGE_ASK;
+	}
+	if (!secret)
+		return exchange_fail(x, EXCHANGE_MISSING, "the client-secret of %s is not there",
+				     x->provider);
+	if (strcmp(way, "post") == 0) {
+		form_add(body, "client_id", id);
+		form_add_bytes(body, "client_secret", secret_bytes(secret), secret_len(secret));
+	} else {
+		add_basic(x, id, secret, strcmp(way, "basic-raw") == 0);
+	}
+	return EXCHANGE_ASK;
+}
+
+int oauth2_post(struct exchange *x, const char *url)
+{
+	int r;
+
+	x->request.method = "POST";
+	x->request.content_type = "application/x-www-form-urlencoded";
+	buffer_text(&x->request.url, url);
+	request_header(&x->request, "Accept", "application/json");
+	r = add_client(x);
+	if (r == EXCHANGE_ASK && request_error(&x->request))
+		return request_error(&x->request);
+	return r;
+}

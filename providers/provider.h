@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * provider: what is known about one kind of server, as pure functions from bytes to bytes.
+ *
+ *	           settings, wish, grant, time, random bytes
+ *	                            |
+ *	    fs/fetch  -- ask -->  provider  -- a request -->  fs/http  -->  the server
+ *	              <-- outcome --  |   <-- hear, the response --           |
+ *	                       token, new grant, why not
+ *
+ * A provider never talks to its server. It says what to send (`ask`), is told what came back
+ * (`hear`), and says what that meant. It has no socket, file, clock, thread or log, so a whole
+ * conversation is tested as a transcript (tests/wire). Example, a vendor with one login call:
+ *
+ *	static int acme_ask(struct exchange *x)
+ *	{
+ *		x->request.method = "POST";
+ *		buffer_text(&x->request.url, settings_text(x->settings, "url"));
+ *		…
+ *		return EXCHANGE_ASK;
+ *	}
+ *
+ *	static int acme_hear(struct exchange *x, const struct response *r)
+ *	{
+ *		if (r->status == 401)
+ *			return exchange_fail(x, EXCHANGE_DENIED, "acme refused user and password");
+ *		…
+ *		return exchange_issue(x, value, len, &facts);	// EXCHANGE_DONE
+ *	}
+ *
+ *	const struct provider_type acme_type = { .name = "acme", .fields = fields,
+ *						 .ask = acme_ask, .hear = acme_hear };
+ *
+ * and one line in registry.c.
+ *
+ * ERRORS, for the whole project, after dbus-broker: a function that can fail returns 0 or a negative
+ * errno. Negative is ours (memory, a bug, a limit), is passed on unchanged, and its documented set is
+ * in the header. Positive results are outcomes of that one function, listed as an enum beside it,
+ * which the caller must handle and may not pass on. What a person should read goes into a `struct
+ * sentence *why`.
+ *
+ * OWNERSHIP, for the whole project: out-parameters come last, are named ret_ (or `ret`), and are
+ * untouched on failure; what they give belongs to the caller. Other pointers are borrowed for the
+ * call. Counted values have new/ref/unref, values in place init/finish, the rest create/destroy or
+ * new/free; the ending half takes NULL. X_AUTO locals end themselves.
+ */
+#ifndef TOKENFS_PROVIDER_H
+#define TOKENFS_PROVIDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "json.h"
+#include "message.h"
+#include "secret.h"
+#include "sentence.h"
+#include "settings.h"
+#include "token.h"
+
+struct provider_type;
+
+/* What a conversation is for. */
+enum purpose {
+	PURPOSE_FETCH,  /* get a token for the slot */
+	PURPOSE_REVOKE, /* make `token` (and the slot's own `grant`) worthless at the server */
+};
+
+/* How far a conversation is, or how it ended: what `ask` and `hear` return. */
+enum exchange_outcome {
+	EXCHANGE_DONE = 0,    /* what was wanted happened */
+	EXCHANGE_ASK = 1,     /* ask: `request` is to be sent. hear: call `ask` for one more */
+	EXCHANGE_WAIT,        /* call `ask` again after `wait_ms`: a person acts */
+	EXCHANGE_DENIED,      /* the credential was refused: never sent again until something changes */
+	EXCHANGE_FORBIDDEN,   /* the server knows us and says no to this (scope, audience, role) */
+	EXCHANGE_EXPIRED,     /* the grant is over: refresh token dead, and nothing to replace it */
+	EXCHANGE_REVOKED,     /* the same, and the server said that somebody revoked it */
+	EXCHANGE_MISSING,     /* a credential is not there: a person must log in, or configure it */
+	EXCHANGE_BUSY,        /* later: 429, 5xx; `wait_ms` from Retry-After, or -1 */
+	EXCHANGE_GARBLED,     /* an answer that the protocol does not allow */
+	EXCHANGE_INVALID,     /* the document or the settings cannot mean anything */
+	EXCHANGE_UNSUPPORTED, /* not possible with this type or server */
+};
+
+/* One conversation. fs/fetch makes it, fills the first part, and ends it with exchange_finish(). */
+struct exchange {
+	/* given, and borrowed for the whole conversation */
+	const struct provider_type *type;
+	enum purpose purpose;
+	const struct settings *settings; /* of the provider's section */
+	const struct settings *wish;     /* of the slot, in type->slot_fields; NULL: nothing special */
+	const char *provider, *name;     /* the directory's and the slot's name */
+	struct secret *grant;            /* the refresh token or key that the grant holds; or NULL */
+	bool grant_is_own;               /* the grant is the slot's own, not the provider's */
+	struct token *token;             /* PURPOSE_REVOKE: the slot's newest token, or NULL */
+	const struct json *memo;         /* what was learnt of the server before (ret_memo), or NULL */
+	/* given anew before each ask and hear */
+	int64_t now_ms;           /* wall clock, since the epoch */
+	unsigned char random[32]; /* fresh */
+
+	/* asked */
+	struct request request;
+
+	/* answered, by the provider */
+	struct token *ret_token;     /* PURPOSE_FETCH, with EXCHANGE_DONE */
+	struct token *ret_id_token;  /* what came beside it (OpenID), or NULL */
+	struct secret *ret_grant;    /* a new refresh token: replaces the grant's, durably and first */
+	bool drop_grant;             /* the grant's secret is dead: forget it */
+	struct json *ret_memo;       /* replaces the memo, for memo_ms */
+	int64_t memo_ms;
+	int64_t wait_ms;             /* EXCHANGE_WAIT, EXCHANGE_BUSY */
+	struct sentence why;         /* not DONE: what, where, what to do; DONE: a warning, or "" */
+
+	int step; /* the provider's own, 0 at the start */
+};
+
+#define EXCHANGE_INIT ((struct exchange){ .request = REQUEST_INIT, .wait_ms = -1, .memo_ms = -1 })
+
+void exchange_finish(struct exchange *x); /* drops what was answered; wipes */
+
+/* Tools for `ask` and `hear`. */
+
+/* Sets the sentence and returns the outcome. */
+int exchange_fail(struct exchange *x, enum exchange_outcome outcome, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Appends to `why` what a server said, as sentence_quote() does; nothing when a piece of one of our
+ * secrets is in it: servers quote the credential that they refuse.
+ */
+void exchange_quote(struct exchange *x, const char *foreign);
+
+/* Makes ret_token: EXCHANGE_DONE, EXCHANGE_GARBLED for a value that may not be published, -ENOMEM. */
+int exchange_issue(struct exchange *x, const char *value, size_t len,
+		   const struct token_facts *facts);
+
+/*
+ * Answers that mean the same everywhere: 429 and 5xx are EXCHANGE_BUSY with Retry-After (wire C10), a
+ * redirect EXCHANGE_GARBLED (C13). 0 when the status is none of these: look at the body.
+ */
+int exchange_hear_status(struct exchange *x, const struct response *r);
+
+/* One header line or environment line of a token, see render. */
+struct provider_line {
+	const char *name, *value;
+};
+
+/* What a provider type is. All of it is data but the functions. */
+struct provider_type {
+	const char *name;    /* as in `type = …` */
+	const char *summary; /* half a line */
+	const char *env;     /* the variable of .env, e.g. "ACCESS_TOKEN" */
+
+	const struct field *fields;      /* of the section, besides the keys that every type has */
+	const struct field *slot_fields; /* of a declared slot and a written document; may be NULL */
+
+	bool imports;           /* takes {"access_token": …, "expires_in": …} */
+	bool imports_refresh;   /* takes {"refresh_token": …} */
+	bool needs_person;      /* a person must log in before the first token: no prefetch */
+	const char *document;   /* a further file of the directory, e.g. ".jwks"; or NULL */
+
+	/* What one field alone cannot know. 0, or -EINVAL and why. May be NULL. */
+	int (*check)(const struct settings *s, struct sentence *why);
+
+	/* The same for a wish, before anything is asked of a server. May be NULL. */
+	int (*check_wish)(const struct settings *s, const struct settings *wish,
+			  struct sentence *why);
+
+	/*
+	 * The next step. EXCHANGE_ASK with a request, or an outcome. Negative: -ENOMEM, -EFBIG.
+	 * x->request is empty when `ask` is called.
+	 */
+	int (*ask)(struct exchange *x);
+
+	/* What came back meant an outcome. NULL when `ask` never asks. */
+	int (*hear)(struct exchange *x, const struct response *r);
+
+	/*
+	 * Appends the header lines of a token, `Name: value\n` each. NULL: `Authorization: Bearer T`.
+	 * May use settings only.
+	 */
+	int (*headers)(const struct settings *s, const struct token *t, struct buffer *out);
+
+	/* Appends the content of `document`; `grant` may be NULL: -ENOKEY. */
+	int (*render_document)(const struct settings *s, const struct secret *grant,
+			       struct buffer *out);
+};
+
+/* registry.c: every type, in the order of the manual; ends with NULL. */
+const struct provider_type *const *provider_types(void);
+const struct provider_type *provider_type_find(const char *name); /* NULL: no such type */
+
+#endif
