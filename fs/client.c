@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "mountpoint.h"
+
+static int place_of(const char *given, struct client *c)
+{
+	BUFFER_AUTO place = BUFFER_INIT(PATH_MAX);
+
+	if (given)
+		buffer_text(&place, given);
+	else
+		config_default_mountpoint(&place);
+	if (!realpath(buffer_string(&place), c->mountpoint)) {
+		fprintf(stderr, "tokenfs: %s: %s\n", buffer_string(&place), strerror(errno));
+		return -errno;
+	}
+	if (!mountpoint_is_ours(c->mountpoint)) {
+		fprintf(stderr, "tokenfs: no tokenfs is mounted at %s\n", c->mountpoint);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int client_open(int argc, char **argv, bool *ret_json, struct client *ret)
+{
+	const char *given = NULL;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-m") && i + 1 < argc)
+			given = argv[++i];
+		else if (ret_json && !strcmp(argv[i], "--json"))
+			*ret_json = true;
+		else
+			return -EINVAL;
+	}
+	if (place_of(given, ret))
+		return -EINVAL;
+	ret->root = open(ret->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (ret->root < 0) {
+		fprintf(stderr, "tokenfs: %s: %s\n", ret->mountpoint, strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+void client_close(struct client *c)
+{
+	close(c->root);
+}
+
+int client_read(const struct client *c, const char *path, struct buffer *out)
+{
+	char chunk[4096];
+	ssize_t n;
+	int fd = openat(c->root, path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, chunk, sizeof chunk)) > 0)
+		buffer_append(out, chunk, (size_t)n);
+	n = n < 0 ? -errno : 0;
+	close(fd);
+	return n ? (int)n : buffer_error(out);
+}
+
+int client_read_json(const struct client *c, const char *path, struct json **ret)
+{
+	BUFFER_AUTO text = BUFFER_INIT(LIMIT_RENDER);
+	int r = client_read(c, path, &text);
+
+	return r ? r : json_parse(buffer_string(&text), text.len, NULL, ret);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client: what the commands that talk to a mount share. They use its files, nothing else.
+ */
+#ifndef TOKENFS_CLIENT_H
+#define TOKENFS_CLIENT_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "json.h"
+
+struct client {
+	char mountpoint[PATH_MAX];
+	int root; /* descriptor of the mount's root */
+};
+
+/*
+ * Reads `-m MOUNTPOINT` and (where ret_json is not NULL) `--json`, and opens the mount. Not 0: wrong
+ * usage, or no mount there, which has been said on standard error.
+ */
+int client_open(int argc, char **argv, bool *ret_json, struct client *ret);
+void client_close(struct client *c);
+
+/* A file of the mount, whole. -errno of open or read, -EBADMSG. */
+int client_read(const struct client *c, const char *path, struct buffer *out);
+int client_read_json(const struct client *c, const char *path, struct json **ret);
+
+#endif

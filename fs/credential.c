@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "credential.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "command.h"
+#include "config_default.h"
+
+struct gathering {
+	struct loop *loop;
+	const struct config_provider *provider;
+	const struct secret_source *source; /* whose command runs */
+	struct command *command;
+	int64_t timeout_ms;
+	command_done *printed; /* goes on with the next source */
+	gather_done *done;
+	void *ctx;
+};
+
+/* What editors and `echo` leave at the end of a file is not part of a password. */
+static size_t without_newline(const char *bytes, size_t len)
+{
+	if (len && bytes[len - 1] == '\n')
+		len--;
+	if (len && bytes[len - 1] == '\r')
+		len--;
+	return len;
+}
+
+static int set_secret(const struct config_provider *p, const struct secret_source *source,
+		      const char *bytes, size_t len, struct sentence *why)
+{
+	SECRET_AUTO *secret = NULL;
+	int r = secret_new(bytes, without_newline(bytes, len), &secret);
+
+	if (r == -EINVAL) {
+		sentence_set(why, "%s of [%s] is empty: %s", source->key, p->name, source->where);
+		return -ENOKEY;
+	}
+	return r ? r : settings_set_secret(p->settings, source->key, secret);
+}
+
+static int open_source(const struct secret_source *source)
+{
+	const char *dir;
+	int fd, at;
+
+	if (source->place == SECRET_FILE)
+		return open(source->where, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	dir = config_credentials_directory();
+	if (!dir) {
+		errno = ENOENT;
+		return -1;
+	}
+	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (at < 0)
+		return -1;
+	fd = openat(at, source->where, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	close(at);
+	return fd;
+}
+
+static int read_source(const struct config_provider *p, const struct secret_source *source,
+		       struct sentence *why)
+{
+	BUFFER_AUTO content = BUFFER_INIT(LIMIT_SECRET);
+	char chunk[4096];
+	ssize_t n;
+	int fd = open_source(source);
+
+	if (fd < 0) {
+		sentence_set(why, "%s of [%s] cannot be read from %s: %s", source->key, p->name,
+			     source->where, strerror(errno));
+		return -ENOKEY;
+	}
+	while ((n = read(fd, chunk, sizeof chunk)) > 0)
+		buffer_append(&content, chunk, (size_t)n);
+	sodium_memzero(chunk, sizeof chunk);
+	close(fd);
+	if (n < 0 || buffer_error(&content)) {
+		sentence_set(why, "%s of [%s] cannot be read from %s: %s", source->key, p->name,
+			     source->where, n < 0 ? strerror(errno) : "it is too long");
+		return -ENOKEY;
+	}
+	return set_secret(p, source, buffer_string(&content), content.len, why);
+}
+
+/* The sources from `s` on: files at once, up to a command that must run. */
+static int gather_from(struct gathering *g, const struct secret_source *s, struct sentence *why)
+{
+	int r = 0;
+
+	for (; s && !r; s = s->next) {
+		if (s->place != SECRET_COMMAND) {
+			r = read_source(g->provider, s, why);
+		} else if (!settings_secret(g->provider->settings, s->key)) {
+			g->source = s;
+			r = command_start(g->loop, s->where, g->timeout_ms, g->printed, g, why,
+					  &g->command);
+			return r ? (r == -ENOMEM ? r : -ENOKEY) : GATHER_WAITS;
+		}
+	}
+	return r;
+}
+
+static void on_output(void *ctx, int error, const char *output, size_t len,
+		      const struct sentence *why)
+{
+	struct gathering *g = ctx;
+	struct sentence said = *why;
+	int r;
+
+	g->command = NULL;
+	if (error) {
+		r = -ENOKEY;
+		sentence_set(&said, "%s-command of [%s] failed: %s", g->source->key,
+			     g->provider->name, why->text);
+	} else {
+		r = set_secret(g->provider, g->source, output, len, &said);
+		if (!r)
+			r = gather_from(g, g->source->next, &said);
+	}
+	if (r == GATHER_WAITS)
+		return;
+	g->done(g->ctx, r, &said);
+	free(g);
+}
+
+int credential_gather(struct loop *loop, const struct config_provider *provider, int64_t timeout_ms,
+		      gather_done *done, void *ctx, struct sentence *why, struct gathering **ret)
+{
+	struct gathering *g = calloc(1, sizeof *g);
+	int r;
+
+	if (!g)
+		return -ENOMEM;
+	*g = (struct gathering){ .loop = loop,
+				 .provider = provider,
+				 .timeout_ms = timeout_ms,
+				 .printed = on_output,
+				 .done = done,
+				 .ctx = ctx };
+	r = gather_from(g, provider->secrets, why);
+	if (r == GATHER_WAITS)
+		*ret = g;
+	else
+		free(g);
+	return r;
+}
+
+void credential_cancel(struct gathering *g)
+{
+	if (!g)
+		return;
+	command_cancel(g->command);
+	free(g);
+}
+
+void credential_forget(const struct config_provider *provider)
+{
+	for (const struct secret_source *s = provider->secrets; s; s = s->next)
+		if (s->place == SECRET_COMMAND)
+			settings_set_secret(provider->settings, s->key, NULL);
+}
+
+uint64_t credential_signature(const struct config_provider *provider)
+{
+	uint64_t sum = 0;
+	struct stat st;
+
+	for (const struct secret_source *s = provider->secrets; s; s = s->next) {
+		if (s->place != SECRET_FILE)
+			continue;
+		sum = sum * 1000003;
+		if (stat(s->where, &st))
+			continue;
+		sum += (uint64_t)st.st_ino * 31 + (uint64_t)st.st_size * 7 +
+		       (uint64_t)st.st_mtim.tv_sec * 1000000007u + (uint64_t)st.st_mtim.tv_nsec;
+	}
+	return sum;
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fetch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "credential.h"
+#include "http.h"
+#include "log.h"
+#include "loop.h"
+#include "wish.h"
+
+/* A conversation of more steps than this goes in circles. */
+#define STEPS_MAX 16
+
+/* UNLINK holds the directory's lock in the kernel: it waits no longer than this. */
+#define REVOKE_LIMIT_MS 10000
+
+struct fetch {
+	struct grant *grant;
+	struct fetch *next; /* in the queue */
+	struct exchange exchange;
+	char *name;
+	struct edition *edition;              /* which config stands in */
+	const struct config_provider *config; /* in force when it began */
+	struct memo *memo;                    /* which exchange.memo stands in */
+	struct settings *wish;                /* a copy: the slot's may be rewritten meanwhile */
+	bool running, sent, over;
+	bool held; /* by the grant's back-off: nothing was asked, nothing is noted */
+	int steps;
+	int64_t deadline;
+	int64_t sent_boot_ms, sent_wall_ms;
+	struct timer timer; /* the start, a WAIT */
+	struct gathering *gathering;
+	struct transfer *transfer;
+	http_done *heard; /* goes on with the response */
+	struct token *(*token)(void *ctx);
+	fetch_done *done;
+	void *ctx;
+};
+
+static struct loop *loop_of(const struct fetch *f)
+{
+	return f->grant->account->engine->loop;
+}
+
+/* design.md section 3: which errno an outcome is. */
+static int outcome_errno(enum exchange_outcome outcome)
+{
+	switch (outcome) {
+	case EXCHANGE_DONE:
+		return 0;
+	case EXCHANGE_DENIED:
+		return -EKEYREJECTED;
+	case EXCHANGE_FORBIDDEN:
+		return -EACCES;
+	case EXCHANGE_EXPIRED:
+		return -EKEYEXPIRED;
+	case EXCHANGE_REVOKED:
+		return -EKEYREVOKED;
+	case EXCHANGE_MISSING:
+		return -ENOKEY;
+	case EXCHANGE_BUSY:
+		return -EAGAIN;
+	case EXCHANGE_GARBLED:
+		return -EPROTO;
+	case EXCHANGE_INVALID:
+		return -EINVAL;
+	case EXCHANGE_UNSUPPORTED:
+		return -ENOTSUP;
+	case EXCHANGE_ASK:
+	case EXCHANGE_WAIT:
+		break;
+	}
+	return -EPROTO;
+}
+
+static bool is_final(int error)
+{
+	return error == -EKEYREJECTED || error == -EKEYEXPIRED || error == -EKEYREVOKED ||
+	       error == -ENOKEY;
+}
+
+static bool is_of_slot(int error)
+{
+	return error == -EACCES || error == -EINVAL || error == -ENOTSUP;
+}
+
+static void note_grant(struct fetch *f, int error)
+{
+	struct exchange *x = &f->exchange;
+
+	if (!error)
+		grant_succeeded(f->grant);
+	else if (is_final(error))
+		grant_locks(f->grant, error, &x->why);
+	else if (!is_of_slot(error))
+		grant_backs_off(f->grant, error, error == -EAGAIN ? x->wait_ms : -1, &x->why);
+}
+
+static void note_memo(struct fetch *f)
+{
+	struct account *a = f->grant->account;
+	struct exchange *x = &f->exchange;
+
+	/* What was learnt under an edition that is over is not told to the next. */
+	if (!x->ret_memo || a->edition != f->edition)
+		return;
+	account_learn(a, x->ret_memo, x->memo_ms);
+	x->ret_memo = NULL;
+}
+
+static void note_log(const struct fetch *f, int error)
+{
+	struct log *log = f->grant->account->engine->log;
+	const char *provider = f->grant->account->config->name;
+	const char *what = f->exchange.purpose == PURPOSE_REVOKE ? "revocation" : "fetch";
+
+	if (error)
+		log_line(log, is_final(error) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+			 "%s/%s: %s failed: %s (%s)", provider, f->name, what, f->exchange.why.text,
+			 strerror(-error));
+	else
+		log_line(log, LOG_LEVEL_INFO, "%s/%s: %s done%s%s", provider, f->name, what,
+			 f->exchange.why.text[0] ? ": " : "", f->exchange.why.text);
+}
+
+static void release(struct fetch *f)
+{
+	timer_stop(loop_of(f), &f->timer);
+	credential_cancel(f->gathering);
+	http_cancel(f->transfer);
+	token_unref(f->exchange.token);
+	exchange_finish(&f->exchange);
+	memo_unref(f->memo);
+	edition_unref(f->edition);
+	settings_free(f->wish);
+	free(f->name);
+	free(f);
+}
+
+/* The end of the conversation. A failure of ours (memory) is told as what it is. */
+static void conclude(struct fetch *f, int error)
+{
+	struct fetch_result result = { .error = error,
+				       .exchange = &f->exchange,
+				       .why = &f->exchange.why,
+				       .sent_boot_ms = f->sent_boot_ms,
+				       .sent_wall_ms = f->sent_wall_ms,
+				       .slot_only = is_of_slot(error) };
+
+	if (error && !f->exchange.why.text[0])
+		sentence_set(&f->exchange.why, "%s", strerror(-error));
+	f->over = true;
+	timer_stop(loop_of(f), &f->timer);
+	note_memo(f);
+	if (!f->held) {
+		*(error ? &f->grant->account->failed : &f->grant->account->fetched) += 1;
+		if (f->exchange.purpose == PURPOSE_FETCH || is_final(error))
+			note_grant(f, error);
+		note_log(f, error);
+	}
+	f->done(f->ctx, f, &result);
+}
+
+static void refresh_inputs(struct fetch *f)
+{
+	f->exchange.now_ms = loop_wall(loop_of(f));
+	randombytes_buf(f->exchange.random, sizeof f->exchange.random);
+}
+
+static int send_request(struct fetch *f)
+{
+	const struct settings *common = f->config->common;
+	int64_t now = loop_now(loop_of(f));
+	struct http_options options = {
+		.ca_file = settings_text(common, "ca-file"),
+		.insecure_tls = settings_yes(common, "insecure-tls"),
+		.proxy = settings_text(common, "proxy"),
+		.timeout_ms = f->deadline > now ? f->deadline - now : 1,
+	};
+	int r;
+
+	f->sent_boot_ms = now;
+	f->sent_wall_ms = loop_wall(loop_of(f));
+	r = http_send(f->grant->account->engine->http, &f->exchange.request, &options, f->heard, f,
+		      &f->transfer);
+	f->sent = f->sent || !r;
+	return r;
+}
+
+static void set_deadline(struct fetch *f)
+{
+	int64_t limit = account_timeout(f->grant->account);
+
+	/* Whoever waits has the same limit; a little less, so that he hears the reason. */
+	limit -= limit / 20;
+	if (f->exchange.purpose == PURPOSE_REVOKE && limit > REVOKE_LIMIT_MS)
+		limit = REVOKE_LIMIT_MS;
+	if (!f->deadline || f->deadline > loop_now(loop_of(f)) + limit)
+		f->deadline = loop_now(loop_of(f)) + limit;
+}
+
+/* One step: asks the provider, and does what it says. */
+static void advance(struct fetch *f)
+{
+	struct exchange *x = &f->exchange;
+	int r = -ELOOP;
+
+	if (++f->steps <= STEPS_MAX) {
+		request_finish(&x->request);
+		refresh_inputs(f);
+		r = x->type->ask(x);
+	}
+	if (r == EXCHANGE_ASK) {
+		r = send_request(f);
+		if (!r)
+			return;
+		if (r == -EINVAL)
+			sentence_set(&x->why, "no request goes to %s: it is neither https nor loopback",
+				     buffer_string(&x->request.url));
+	} else if (r == EXCHANGE_WAIT) {
+		f->steps = 0;
+		if (!timer_start(loop_of(f), &f->timer, loop_now(loop_of(f)) + x->wait_ms))
+			return;
+		r = -ENOMEM;
+	}
+	conclude(f, r < 0 ? r : outcome_errno((enum exchange_outcome)r));
+}
+
+static void on_response(void *ctx, int error, bool sent, const struct response *response,
+			const struct sentence *why)
+{
+	struct fetch *f = ctx;
+	struct exchange *x = &f->exchange;
+	int r;
+
+	(void)sent;
+	f->transfer = NULL;
+	if (error) {
+		x->why = *why;
+		/* Broken off or too long: an answer that the protocol does not allow. */
+		conclude(f, error == -EFBIG || error == -ECONNRESET ? -EPROTO : error);
+		return;
+	}
+	refresh_inputs(f);
+	r = x->type->hear(x, response);
+	if (r == EXCHANGE_ASK)
+		advance(f);
+	else if (r == EXCHANGE_WAIT && !timer_start(loop_of(f), &f->timer,
+						    loop_now(loop_of(f)) + x->wait_ms))
+		f->steps = 0;
+	else
+		conclude(f, r < 0 ? r : outcome_errno((enum exchange_outcome)r));
+}
+
+static void on_gathered(void *ctx, int error, const struct sentence *why)
+{
+	struct fetch *f = ctx;
+
+	f->gathering = NULL;
+	if (!error) {
+		advance(f);
+		return;
+	}
+	f->exchange.why = *why;
+	conclude(f, error);
+}
+
+/* The head of the queue begins: the exchange gets what is in force now, not when it was queued. */
+static void run(struct fetch *f)
+{
+	struct account *a = f->grant->account;
+	struct exchange *x = &f->exchange;
+	int r = grant_admits(f->grant, &x->why);
+
+	f->running = true;
+	f->edition = edition_ref(a->edition);
+	f->config = a->config;
+	x->type = f->config->type;
+	x->settings = f->config->settings;
+	x->provider = f->config->name;
+	x->grant = f->grant->secret;
+	x->grant_is_own = f->grant->own;
+	if (a->memo && loop_now(loop_of(f)) < a->memo_until) {
+		f->memo = memo_ref(a->memo);
+		x->memo = f->memo->json;
+	}
+	x->token = f->token ? f->token(f->ctx) : NULL;
+	if (x->token)
+		token_ref(x->token);
+	set_deadline(f);
+	f->sent_boot_ms = loop_now(loop_of(f));
+	f->sent_wall_ms = loop_wall(loop_of(f));
+	if (r) {
+		f->held = true;
+		conclude(f, r);
+		return;
+	}
+	r = credential_gather(loop_of(f), f->config, account_timeout(a), on_gathered, f, &x->why,
+			      &f->gathering);
+	if (r == GATHER_READY)
+		advance(f);
+	else if (r < 0)
+		conclude(f, r);
+}
+
+static void on_timer(struct timer *t)
+{
+	struct fetch *f = t->ctx;
+
+	if (!f->running) {
+		run(f);
+		return;
+	}
+	set_deadline(f);
+	advance(f);
+}
+
+int fetch_start(struct grant *grant, const struct fetch_order *order, fetch_done *done, void *ctx,
+		struct fetch **ret)
+{
+	struct fetch *f = calloc(1, sizeof *f), **last = &grant->first;
+
+	if (!f)
+		return -ENOMEM;
+	*f = (struct fetch){ .grant = grant,
+			     .exchange = EXCHANGE_INIT,
+			     .name = strdup(order->name),
+			     .deadline = order->deadline,
+			     .heard = on_response,
+			     .done = done,
+			     .ctx = ctx };
+	f->timer = (struct timer){ .due = on_timer, .ctx = f };
+	f->exchange.purpose = order->purpose;
+	f->exchange.name = f->name;
+	f->token = order->token;
+	if (!f->name || wish_copy(order->wish, &f->wish) || (!grant->first && timer_start(loop_of(f), &f->timer, 0))) {
+		release(f);
+		return -ENOMEM;
+	}
+	while (*last)
+		last = &(*last)->next;
+	f->exchange.wish = f->wish;
+	*last = f;
+	*ret = f;
+	return 0;
+}
+
+struct grant *fetch_grant(const struct fetch *f)
+{
+	return f->grant;
+}
+
+static void leave_queue(struct fetch *f)
+{
+	struct grant *g = f->grant;
+	struct fetch **at = &g->first;
+
+	while (*at && *at != f)
+		at = &(*at)->next;
+	if (*at)
+		*at = f->next;
+	/* From the loop, not from here: whoever ends a fetch is not called back inside. */
+	if (g->first && !g->first->running)
+		timer_start(loop_of(f), &g->first->timer, 0);
+}
+
+void fetch_end(struct fetch *f)
+{
+	struct grant *g;
+
+	if (!f)
+		return;
+	g = f->grant;
+	leave_queue(f);
+	release(f);
+	if (g->retired)
+		grant_retire(g);
+}
+
+void fetch_abort(struct fetch *f)
+{
+	f->held = true;
+	credential_cancel(f->gathering);
+	http_cancel(f->transfer);
+	f->gathering = NULL;
+	f->transfer = NULL;
+	conclude(f, -EINTR);
+}
+
+bool fetch_withdraw(struct fetch *f)
+{
+	if (f->sent || f->over)
+		return false;
+	fetch_end(f);
+	return true;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fetch: runs one exchange on a grant, from its place in the queue to an outcome or a deadline.
+ *
+ *	queue -> secrets -> ask -> http -> hear -> … -> done -> fetch_end -> the grant's next one
+ *
+ * What an outcome means for the grant (back-off, lock-out) is settled here, before `done` is called.
+ * What came (a token, a new refresh token) is in result->exchange: whoever started the fetch stores
+ * it, and then calls fetch_end(), which lets the grant go on. A fetch is never cancelled once
+ * something was sent: a rotated refresh token may be on its way.
+ */
+#ifndef TOKENFS_FETCH_H
+#define TOKENFS_FETCH_H
+
+#include "grant.h"
+#include "provider.h"
+
+struct fetch;
+
+/* What is to be fetched. The wish and the name are copied. */
+struct fetch_order {
+	enum purpose purpose;
+	const struct settings *wish; /* NULL: nothing special */
+	const char *name;            /* of the slot */
+	/* PURPOSE_REVOKE: the token as it is when the turn comes (wire V7); may be NULL, may answer NULL. */
+	struct token *(*token)(void *ctx);
+	int64_t deadline;            /* CLOCK_BOOTTIME, ms; 0: the account's timeout from its start on */
+};
+
+struct fetch_result {
+	int error;                 /* 0, or the errno for who waits */
+	struct exchange *exchange; /* what came; valid until fetch_end() */
+	const struct sentence *why;
+	int64_t sent_boot_ms, sent_wall_ms; /* when the last request went out (wire C6) */
+	bool slot_only; /* a failure of this wish, not of the grant: FORBIDDEN, INVALID, UNSUPPORTED */
+};
+
+typedef void fetch_done(void *ctx, struct fetch *f, const struct fetch_result *result);
+
+/* Puts it into the grant's queue; `done` is called from the loop, never from inside. -ENOMEM. */
+int fetch_start(struct grant *grant, const struct fetch_order *order, fetch_done *done, void *ctx,
+		struct fetch **ret);
+
+/* The grant that was asked. */
+struct grant *fetch_grant(const struct fetch *f);
+
+/* After `done`: frees the fetch and lets the grant's next one run. Takes NULL. */
+void fetch_end(struct fetch *f);
+
+/* The worker ends: `done` is called with -EINTR, whatever was sent. */
+void fetch_abort(struct fetch *f);
+
+/* Ends one that has sent nothing yet, without a call of `done`: true. Else false, and it goes on. */
+bool fetch_withdraw(struct fetch *f);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mount: the FUSE session of one worker. It reads requests from the descriptor that the supervisor
+ * holds, through the shared memory of requests.h, and gives them to the operations (ops.h).
+ * The worker owns it; tree, announcer and requests are borrowed.
+ */
+#ifndef TOKENFS_MOUNT_H
+#define TOKENFS_MOUNT_H
+
+#include "announce.h"
+#include "engine.h"
+#include "ops.h"
+#include "redirect.h"
+#include "requests.h"
+#include "tree.h"
+
+struct rendering;
+struct waiting;
+
+/* What the mount asks of the worker; handed down. */
+struct mount_hooks {
+	/* The kernel has said hello: the mount answers from now on. */
+	void (*answers)(void *ctx);
+	/* The kernel has unmounted it. */
+	void (*ended)(void *ctx);
+	/* `.control`: 0, or -errno and why. */
+	int (*reload)(void *ctx, struct sentence *why);
+	void *ctx;
+};
+
+struct mount {
+	const struct engine *engine;
+	struct tree *tree;
+	struct announcer_link *announcer;
+	struct requests *requests;
+	struct mount_hooks hooks;
+	bool audit;
+
+	struct fuse_session *session;
+	struct fuse_buf buf; /* libfuse's; wiped after each document */
+	struct watch watch;
+	struct redirects redirects;
+	struct rendering *renderings; /* open ones */
+	uint64_t rendered;            /* so far: their numbers */
+	struct waiting *waiting;      /* operations that are not answered yet */
+	uint64_t announced;           /* the old number that the announcer is shown under the name */
+};
+
+/* -ENOMEM, or what libfuse says. `fuse_fd` stays the caller's. Set `audit` afterwards. */
+int mount_create(const struct engine *engine, struct tree *tree, struct announcer_link *announcer,
+		 struct requests *requests, int fuse_fd, const struct mount_hooks *hooks,
+		 struct mount **ret);
+
+/* Nothing may wait any more (tree_abort). */
+struct mount *mount_destroy(struct mount *m);
+
+/* Answers what a dead worker left unanswered. */
+void mount_replay(struct mount *m);
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "opening.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "node.h"
+#include "render.h"
+#include "waiting.h"
+
+/* A file that was rendered at open. */
+struct rendering {
+	uint64_t number; /* the descriptor's */
+	struct buffer text;
+	struct rendering *next;
+};
+
+/* An open that waits for a token. */
+struct opening {
+	struct waiting waiting;
+	struct settle settle;
+	struct slot *slot;
+	struct inode inode; /* what was opened */
+	struct fuse_file_info fi;
+};
+
+/* --- what is rendered -------------------------------------------------------------------------- */
+
+static void render_of_directory(const struct directory *d, uint32_t file, struct buffer *out)
+{
+	const struct config_provider *config = d->account.config;
+
+	if (file == DIRECTORY_STATUS)
+		render_directory_status(d, out);
+	else if (config->type->render_document(config->settings, d->grant.secret, out))
+		out->error = -ENOKEY;
+}
+
+static int render(const struct tree *t, struct inode in, struct buffer *out)
+{
+	const struct directory *d;
+	const struct slot *s;
+
+	if (in.facet == FACET_META) {
+		s = node_slot(t, in);
+		if (!s)
+			return -ESTALE;
+		render_meta(s, out);
+	} else if (in.facet == FACET_DIRECTORY) {
+		d = tree_directory_by_id(t, in.id);
+		if (!d)
+			return -ESTALE;
+		render_of_directory(d, in.generation, out);
+	} else if (in.facet == FACET_ROOT && in.generation == ROOT_STATUS) {
+		render_status(t, out);
+	} else if (in.facet == FACET_ROOT && in.generation == ROOT_METRICS) {
+		render_metrics(t, out);
+	}
+	return buffer_error(out);
+}
+
+static void open_rendered(struct mount *m, fuse_req_t req, struct inode in,
+			  struct fuse_file_info *fi)
+{
+	struct rendering *r = calloc(1, sizeof *r);
+	int error = r ? 0 : -ENOMEM;
+
+	if (r) {
+		r->text = BUFFER_INIT(LIMIT_RENDER);
+		error = render(m->tree, in, &r->text);
+	}
+	if (error) {
+		if (r)
+			buffer_finish(&r->text);
+		free(r);
+		fuse_reply_err(req, -error);
+		return;
+	}
+	r->number = ++m->rendered;
+	r->next = m->renderings;
+	m->renderings = r;
+	fi->fh = r->number;
+	fi->direct_io = 1;
+	fi->noflush = 1;
+	fuse_reply_open(req, fi);
+}
+
+static struct rendering *find_rendering(const struct mount *m, uint64_t number)
+{
+	struct rendering *r = m->renderings;
+
+	while (r && r->number != number)
+		r = r->next;
+	return r;
+}
+
+static void drop_rendering(struct mount *m, uint64_t number)
+{
+	struct rendering **at = &m->renderings, *r;
+
+	while (*at && (*at)->number != number)
+		at = &(*at)->next;
+	r = *at;
+	if (!r)
+		return;
+	*at = r->next;
+	buffer_finish(&r->text);
+	free(r);
+}
+
+void opening_finish(struct mount *m)
+{
+	while (m->renderings)
+		drop_rendering(m, m->renderings->number);
+}
+
+/* --- tokens ------------------------------------------------------------------------------------ */
+
+static void audit(const struct mount *m, const struct fuse_ctx *who, const struct slot *s,
+		  const struct generation *g)
+{
+	char path[32], executable[256] = "";
+	ssize_t n = -1;
+
+	if (!m->audit)
+		return;
+	if (who->pid) {
+		snprintf(path, sizeof path, "/proc/%d/exe", (int)who->pid);
+		n = readlink(path, executable, sizeof executable - 1);
+	}
+	log_line(m->engine->log, LOG_LEVEL_AUDIT,
+		 "open %s/%s generation %u by uid %u gid %u pid %d %.*s", s->directory->name,
+		 s->name, g->number, who->uid, who->gid, (int)who->pid, n > 0 ? (int)n : 1,
+		 n > 0 ? executable : "?");
+}
+
+static void reply_token(struct mount *m, fuse_req_t req, struct slot *s, struct generation *g,
+			struct fuse_file_info *fi)
+{
+	audit(m, fuse_req_ctx(req), s, g);
+	fi->fh = g->number;
+	fi->noflush = 1;
+	if (fuse_reply_open(req, fi))
+		return; /* the caller is gone: there will be no release */
+	g->opens++;
+	s->directory->account.opens++;
+	slot_opened(s, g);
+}
+
+/* The slot has a token: rule 3. */
+static void answer(struct mount *m, fuse_req_t req, struct slot *s, struct inode in,
+		   struct fuse_file_info *fi)
+{
+	struct generation *g = slot_alive(s);
+	pid_t tid = fuse_req_ctx(req)->pid;
+	int64_t now = loop_now(m->engine->loop);
+	bool came_back = redirect_find(&m->redirects, tid, s->id, REDIRECT_READ, now);
+
+	if (!g) {
+		fuse_reply_err(req, EIO);
+	} else if (g->number == in.generation) {
+		redirect_clear(&m->redirects, tid, s->id, REDIRECT_READ);
+		fi->keep_cache = 1;
+		reply_token(m, req, s, g, fi);
+	} else if (came_back) {
+		redirect_clear(&m->redirects, tid, s->id, REDIRECT_READ);
+		fi->direct_io = 1;
+		reply_token(m, req, s, g, fi);
+	} else {
+		int r = redirect_note(&m->redirects, tid, s->id, REDIRECT_READ, now);
+
+		fuse_reply_err(req, r ? -r : ESTALE);
+	}
+}
+
+static void on_settled(struct settle *settle, int error)
+{
+	struct opening *o = (struct opening *)((char *)settle - offsetof(struct opening, settle));
+	struct mount *m = o->waiting.mount;
+	struct fuse_file_info fi = o->fi;
+	struct slot *s = o->slot;
+	struct inode in = o->inode;
+	fuse_req_t req = waiting_end(&o->waiting);
+
+	if (error)
+		fuse_reply_err(req, -error);
+	else if (facet_is_of_token(in.facet))
+		answer(m, req, s, in, &fi);
+	else
+		open_rendered(m, req, in, &fi);
+}
+
+static bool withdraw(struct waiting *w)
+{
+	struct opening *o = (struct opening *)(void *)w;
+
+	slot_abandon(&o->settle); /* the fetch goes on for the next reader */
+	return true;
+}
+
+/* Settles the slot first; then `answer`, or what is rendered from its grant. */
+static void settle(struct mount *m, fuse_req_t req, struct slot *s, struct inode in,
+		   struct fuse_file_info *fi)
+{
+	struct opening *o = calloc(1, sizeof *o);
+	int r = -ENOMEM;
+
+	if (o) {
+		*o = (struct opening){ .slot = s, .inode = in, .fi = *fi };
+		o->settle.done = on_settled;
+		r = slot_settle(s, &o->settle);
+	}
+	if (r == SETTLE_WAITS) {
+		waiting_begin(&o->waiting, m, req, withdraw);
+		return;
+	}
+	free(o);
+	if (r)
+		fuse_reply_err(req, -r);
+	else if (facet_is_of_token(in.facet))
+		answer(m, req, s, in, fi);
+	else
+		open_rendered(m, req, in, fi);
+}
+
+/* .jwks of a provider whose key is made with its first token. */
+static void open_document(struct mount *m, fuse_req_t req, struct inode in,
+			  struct fuse_file_info *fi)
+{
+	const struct directory *d = tree_directory_by_id(m->tree, in.id);
+	struct slot *s = d ? directory_slot(d, "access_token") : NULL;
+
+	if (!d)
+		fuse_reply_err(req, ESTALE);
+	else if (d->grant.secret || !s)
+		open_rendered(m, req, in, fi);
+	else
+		settle(m, req, s, in, fi);
+}
+
+void opening_begin(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct inode in = inode_of(ino);
+	struct slot *s;
+
+	if (in.facet == FACET_DIRECTORY && in.generation == DIRECTORY_DOCUMENT) {
+		open_document(m, req, in, fi);
+		return;
+	}
+	if (!facet_is_of_token(in.facet)) {
+		open_rendered(m, req, in, fi);
+		return;
+	}
+	s = node_slot(m->tree, in);
+	if (!s)
+		fuse_reply_err(req, ESTALE);
+	else if (!slot_is_visible(s))
+		fuse_reply_err(req, ENOENT);
+	else if (slot_fresh(s))
+		answer(m, req, s, in, fi);
+	else
+		settle(m, req, s, in, fi);
+}
+
+/* --- read and release -------------------------------------------------------------------------- */
+
+static void reply_part(fuse_req_t req, const char *bytes, size_t len, size_t size, off_t off)
+{
+	size_t at = off < 0 || (size_t)off > len ? len : (size_t)off;
+
+	fuse_reply_buf(req, bytes + at, len - at < size ? len - at : size);
+}
+
+static void read_token(const struct tree *t, fuse_req_t req, struct inode in, uint32_t generation,
+		       size_t size, off_t off)
+{
+	BUFFER_AUTO text = BUFFER_INIT(LIMIT_RENDER);
+	const struct slot *s = node_slot(t, in);
+	const struct generation *g = s ? slot_generation(s, generation) : NULL;
+	int r;
+
+	if (!g) {
+		fuse_reply_err(req, EIO);
+		return;
+	}
+	r = render_token(s, g, in.facet, &text);
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		reply_part(req, buffer_string(&text), text.len, size, off);
+}
+
+void opening_read(struct mount *m, fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		  struct fuse_file_info *fi)
+{
+	struct inode in = inode_of(ino);
+	BUFFER_AUTO text = BUFFER_INIT(LIMIT_RENDER);
+	const struct rendering *r;
+	int error;
+
+	if (facet_is_of_token(in.facet)) {
+		read_token(m->tree, req, in, (uint32_t)fi->fh, size, off);
+		return;
+	}
+	r = find_rendering(m, fi->fh);
+	if (r) {
+		reply_part(req, buffer_string(&r->text), r->text.len, size, off);
+		return;
+	}
+	/* Opened through a worker that is gone. */
+	error = render(m->tree, in, &text);
+	if (error)
+		fuse_reply_err(req, -error);
+	else
+		reply_part(req, buffer_string(&text), text.len, size, off);
+}
+
+void opening_release(struct mount *m, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct inode in = inode_of(ino);
+	struct slot *s;
+	struct generation *g;
+
+	if (!facet_is_of_token(in.facet)) {
+		drop_rendering(m, fi->fh);
+		return;
+	}
+	s = node_slot(m->tree, in);
+	g = s ? slot_generation(s, (uint32_t)fi->fh) : NULL;
+	if (g && g->opens)
+		g->opens--;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * requests: the FUSE requests that are read and not answered yet, in memory that a worker shares with
+ * its successor (kernel.md section 4). A worker that is killed loses none: the next one replays
+ * FUSE_INIT, whose answer is not sent again, and then what was left.
+ *
+ * The memory may hold written documents: it is locked and not dumped in the worker, wiped when the
+ * request is answered, and never mapped by the supervisor, which only holds the descriptor. Its layout
+ * is an interface between versions.
+ */
+#ifndef TOKENFS_REQUESTS_H
+#define TOKENFS_REQUESTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+
+struct requests;
+
+/* The descriptor of a new, empty memory; the caller's. -errno. */
+int requests_create(int *ret_fd);
+
+/* Maps it, and looks for what a predecessor left. -ENOMEM, -EPROTO: of another layout. */
+int requests_map(int memory_fd, struct requests **ret);
+struct requests *requests_unmap(struct requests *r);
+
+/* Whether something is to be replayed before the next request comes from the kernel. */
+bool requests_left(const struct requests *r);
+
+/*
+ * Like read(2) on the FUSE descriptor: the bytes of one request, the left ones first. -1 and errno:
+ * EAGAIN when there is none (or no room to keep one more: when one is answered there is).
+ */
+ssize_t requests_read(struct requests *r, int fuse_fd, void *buf, size_t len);
+
+/* No room for one more: nothing is read until something is answered. */
+bool requests_full(const struct requests *r);
+
+/* Like writev(2) on it: one answer; its request is over. */
+ssize_t requests_writev(struct requests *r, int fuse_fd, struct iovec *parts, int n);
+
+#endif

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "slot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "arrival.h"
+#include "log.h"
+#include "policy.h"
+#include "tree.h"
+#include "wish.h"
+
+static struct loop *loop_of(const struct slot *s)
+{
+	return s->directory->account.engine->loop;
+}
+
+int slot_new(struct directory *d, uint32_t id, const char *name, struct slot **ret)
+{
+	size_t len = strlen(name);
+	struct slot *s = calloc(1, sizeof *s + len + 1);
+
+	if (!s)
+		return -ENOMEM;
+	s->id = id;
+	s->directory = d;
+	s->grant = &d->grant;
+	memcpy(s->name, name, len + 1);
+	*ret = s;
+	return 0;
+}
+
+static void drop_generations(struct live *l)
+{
+	while (l->newest) {
+		struct generation *g = l->newest;
+
+		l->newest = g->older;
+		generation_free(g);
+	}
+}
+
+static void release_live(struct slot *s)
+{
+	struct live *l = s->live;
+
+	if (!l)
+		return;
+	timer_stop(loop_of(s), &l->renew);
+	timer_stop(loop_of(s), &l->forget);
+	drop_generations(l);
+	free(l->document);
+	free(l);
+	s->live = NULL;
+}
+
+struct slot *slot_free(struct slot *s)
+{
+	if (!s)
+		return NULL;
+	release_live(s);
+	if (s->grant->own)
+		grant_retire(s->grant);
+	settings_free(s->wish);
+	free(s);
+	return NULL;
+}
+
+uint64_t slot_basis(const struct slot *s, const struct settings *wish)
+{
+	BUFFER_AUTO text = BUFFER_INIT(LIMIT_RENDER);
+	uint64_t hash = 0;
+
+	if (wish_write(s->directory->account.config->settings, &text) ||
+	    (wish && wish_write(wish, &text)))
+		return 0;
+	crypto_generichash((unsigned char *)&hash, sizeof hash,
+			   (const unsigned char *)buffer_string(&text), text.len, NULL, 0);
+	return hash;
+}
+
+bool slot_is_visible(const struct slot *s)
+{
+	switch (s->kind) {
+	case SLOT_DECLARED:
+	case SLOT_CREATED:
+	case SLOT_COMPANION:
+		return true;
+	case SLOT_ABSENT:
+	case SLOT_DRAFT:
+	case SLOT_DEAD:
+		break;
+	}
+	return false;
+}
+
+static int64_t margin_of(const struct slot *s, const struct generation *g)
+{
+	return policy_margin(account_margin(&s->directory->account), g->expires_at - g->issued_at);
+}
+
+static struct generation *newest_of(const struct slot *s)
+{
+	struct generation *g = s->live ? s->live->newest : NULL;
+
+	return g && !g->revoked ? g : NULL;
+}
+
+struct generation *slot_fresh(const struct slot *s)
+{
+	struct generation *g = newest_of(s);
+
+	if (!g || g->expires_at == POLICY_NEVER)
+		return g;
+	return policy_fresh(loop_now(loop_of(s)), g->expires_at, margin_of(s, g)) ? g : NULL;
+}
+
+struct generation *slot_alive(const struct slot *s)
+{
+	struct generation *g = newest_of(s);
+
+	return g && policy_alive(loop_now(loop_of(s)), g->expires_at) ? g : NULL;
+}
+
+struct generation *slot_generation(const struct slot *s, uint32_t number)
+{
+	struct generation *g = s->live ? s->live->newest : NULL;
+
+	while (g && g->number != number)
+		g = g->older;
+	return g;
+}
+
+int64_t slot_name_ms(const struct slot *s)
+{
+	struct generation *g = slot_fresh(s);
+
+	if (!g || s->live->writes)
+		return 0;
+	return policy_name_ms(loop_now(loop_of(s)), g->expires_at, margin_of(s, g));
+}
+
+const struct failure *slot_failure(const struct slot *s)
+{
+	if (s->live && s->live->failure.error)
+		return &s->live->failure;
+	return s->grant->failure.error ? &s->grant->failure : NULL;
+}
+
+/* Companions have no request of their own: they wait for the token that they come with. */
+static struct slot *origin_of(struct slot *s)
+{
+	struct slot *origin;
+
+	if (s->kind != SLOT_COMPANION)
+		return s;
+	origin = directory_slot(s->directory, "access_token");
+	return origin ? origin : s;
+}
+
+static int admits(struct slot *s)
+{
+	struct failure *f = &s->live->failure;
+
+	if (f->error && loop_now(loop_of(s)) < f->retry_at)
+		return f->error;
+	return grant_admits(s->grant, NULL);
+}
+
+void slot_wake(struct slot *s, int error)
+{
+	struct settle *w = s->live->waiting, *next;
+
+	s->live->waiting = NULL;
+	for (; w; w = next) {
+		next = w->next;
+		timer_stop(loop_of(s), &w->limit);
+		w->slot = NULL;
+		if (slot_alive(s))
+			w->done(w, 0);
+		else
+			w->done(w, error ? error : -EPROTO);
+	}
+}
+
+static void wake_with_companion(struct slot *s, int error)
+{
+	struct slot *companion = s->live->companion;
+
+	slot_wake(s, error);
+	if (companion && companion->live)
+		slot_wake(companion, error);
+}
+
+/* A renewal failed while the token is still good: once more when the back-off is over. */
+static void plan_retry(struct slot *s)
+{
+	const struct failure *f = slot_failure(s);
+	struct generation *g = slot_alive(s);
+
+	if (g && g->opened && f && f->retry_at < g->expires_at)
+		timer_start(loop_of(s), &s->live->renew, f->retry_at);
+}
+
+static void note_failure(struct slot *s, const struct fetch_result *result)
+{
+	struct failure *f = &s->live->failure;
+
+	*f = (struct failure){ 0 };
+	if (!result->slot_only)
+		return;
+	f->error = result->error;
+	f->at_wall_ms = loop_wall(loop_of(s));
+	f->retry_at = loop_now(loop_of(s)) + POLICY_FORBIDDEN_MS;
+	f->why = *result->why;
+}
+
+/* Ends the fetch and the wait for it. `error`: how it ended for who waits. */
+static void settle_all(struct slot *s, int error)
+{
+	struct live *l = s->live;
+	struct fetch *f = l->fetch;
+	bool is_void = l->epoch != l->fetch_epoch;
+
+	l->fetch = NULL;
+	fetch_end(f);
+	if (is_void && l->waiting && !slot_fresh(s) && slot_is_visible(s)) {
+		/* It was rewritten or revoked meanwhile: who waits wants what holds now. */
+		error = l->start(s);
+		if (!error)
+			return;
+	}
+	if (error)
+		plan_retry(s);
+	wake_with_companion(s, error);
+}
+
+/* What came is on disk and shown, or is not. */
+static void on_stored(void *ctx, int error)
+{
+	struct slot *s = ctx;
+
+	settle_all(s, error ? error : s->live->fetch_error);
+}
+
+static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *result)
+{
+	struct slot *s = ctx;
+	struct exchange *x = result->exchange;
+	bool is_void = s->live->epoch != s->live->fetch_epoch;
+	struct arrival a = { .grant = fetch_grant(f),
+			     .secret = x->ret_grant,
+			     .drop_secret = x->drop_grant,
+			     .sent_boot_ms = result->sent_boot_ms,
+			     .sent_wall_ms = result->sent_wall_ms };
+
+	if (!is_void)
+		note_failure(s, result);
+	if (!result->error && !is_void) {
+		a.token = x->ret_token;
+		a.id_token = x->ret_id_token;
+	}
+	s->live->fetch_error = result->error;
+	if (a.token || a.secret || a.drop_secret)
+		arrival_store(s, &a, on_stored, s);
+	else
+		settle_all(s, result->error);
+}
+
+static int start_fetch(struct slot *s)
+{
+	struct fetch_order order = { .purpose = PURPOSE_FETCH, .wish = s->wish, .name = s->name };
+
+	s->live->fetch_epoch = s->live->epoch;
+	return fetch_start(s->grant, &order, on_fetched, s, &s->live->fetch);
+}
+
+/* A fetch is under way, or starts; 0, or the errno that holds it back. */
+static int ensure_fetch(struct slot *s)
+{
+	int r;
+
+	if (s->live->fetch)
+		return 0;
+	if (s->imported)
+		return -EKEYEXPIRED;
+	r = admits(s);
+	return r ? r : start_fetch(s);
+}
+
+static void on_renewal(struct timer *t)
+{
+	struct slot *s = t->ctx;
+	struct generation *g = slot_alive(s);
+
+	if (g && g->opened && s->kind != SLOT_COMPANION && !s->imported && ensure_fetch(s))
+		plan_retry(s);
+}
+
+/* Old generations go when they have been old for long enough and nobody has them open. */
+static void on_forget(struct timer *t)
+{
+	struct slot *s = t->ctx;
+	int64_t before = loop_now(loop_of(s)) - POLICY_KEEP_OLD_MS;
+	struct generation **at = &s->live->newest;
+	bool more = false;
+
+	while (*at) {
+		struct generation *g = *at;
+
+		if (!g->over_at || g->opens || g->over_at > before) {
+			more = more || g->over_at;
+			at = &g->older;
+			continue;
+		}
+		*at = g->older;
+		generation_free(g);
+	}
+	if (more)
+		timer_start(loop_of(s), t, loop_now(loop_of(s)) + POLICY_KEEP_OLD_MS);
+	tree_sweep(s);
+}
+
+int slot_enliven(struct slot *s)
+{
+	if (s->live)
+		return 0;
+	s->live = calloc(1, sizeof *s->live);
+	if (!s->live)
+		return -ENOMEM;
+	s->live->renew = (struct timer){ .due = on_renewal, .ctx = s };
+	s->live->forget = (struct timer){ .due = on_forget, .ctx = s };
+	s->live->start = start_fetch;
+	return 0;
+}
+
+void slot_opened(struct slot *s, struct generation *g)
+{
+	struct live *l = s->live;
+	int64_t at;
+
+	if (g->opened || g != l->newest)
+		return;
+	g->opened = true;
+	at = policy_renew_at(g->issued_at, g->expires_at, margin_of(s, g), randombytes_random());
+	if (at != POLICY_NEVER)
+		timer_start(loop_of(s), &l->renew, at);
+}
+
+void slot_show(struct slot *s, struct generation *g)
+{
+	struct live *l = s->live;
+	struct generation *old = l->newest;
+	int64_t now = loop_now(loop_of(s));
+
+	g->older = old;
+	l->newest = g;
+	l->revoked = false;
+	s->generation = g->number;
+	s->size = (uint32_t)token_len(g->token);
+	if (!old || old->revoked)
+		return;
+	old->over_at = now;
+	timer_start(loop_of(s), &l->forget, now + POLICY_KEEP_OLD_MS);
+	/* Who read the last one reads this one too. */
+	if (old->opened)
+		slot_opened(s, g);
+}
+
+void slot_chill(struct slot *s)
+{
+	int64_t now = loop_now(loop_of(s));
+
+	timer_stop(loop_of(s), &s->live->renew);
+	for (struct generation *g = s->live->newest; g; g = g->older) {
+		g->revoked = true;
+		g->over_at = g->over_at ? g->over_at : now;
+	}
+	timer_start(loop_of(s), &s->live->forget, now + POLICY_KEEP_OLD_MS);
+	s->live->revoked = true;
+}
+
+static void on_limit(struct timer *t)
+{
+	struct settle *w = t->ctx;
+	struct slot *s = w->slot;
+
+	slot_abandon(w);
+	w->done(w, slot_alive(s) ? 0 : -ETIMEDOUT);
+}
+
+/* How long an open waits: while a token is alive, no longer than leaves some of it to hand out. */
+static int64_t limit_of(const struct slot *s)
+{
+	int64_t now = loop_now(loop_of(s)), limit = account_timeout(&s->directory->account);
+	const struct generation *g = slot_alive(s);
+
+	if (g && (g->expires_at - now) / 2 < limit)
+		limit = (g->expires_at - now) / 2;
+	return now + limit;
+}
+
+int slot_settle(struct slot *s, struct settle *w)
+{
+	struct slot *origin = origin_of(s);
+	int r;
+
+	if (slot_fresh(s))
+		return SETTLE_NOW;
+	if (slot_enliven(s) || slot_enliven(origin))
+		return -ENOMEM;
+	if (origin != s)
+		origin->live->companion = s;
+	r = ensure_fetch(origin);
+	if (r)
+		return slot_alive(s) ? SETTLE_NOW : r;
+	w->slot = s;
+	w->limit = (struct timer){ .due = on_limit, .ctx = w };
+	r = timer_start(loop_of(s), &w->limit, limit_of(s));
+	if (r)
+		return r;
+	w->next = s->live->waiting;
+	s->live->waiting = w;
+	return SETTLE_WAITS;
+}
+
+void slot_abandon(struct settle *w)
+{
+	struct settle **at;
+
+	if (!w->slot)
+		return;
+	for (at = &w->slot->live->waiting; *at && *at != w; at = &(*at)->next)
+		;
+	if (*at)
+		*at = w->next;
+	timer_stop(loop_of(w->slot), &w->limit);
+	w->slot = NULL;
+}
+
+void slot_prefetch(struct slot *s)
+{
+	if (s->kind == SLOT_COMPANION || slot_fresh(s) || slot_enliven(s))
+		return;
+	ensure_fetch(s);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * supervisor: mounts, holds what must outlive a worker, and forks another when one dies. It holds no
+ * secret and parses no input: it reads nothing but signals and exit statuses.
+ *
+ *	supervisor --+-- worker: serves (secrets, network, store)
+ *	             '-- announcer: renames and invalidates (announce.h)
+ *
+ * SIGTERM and SIGINT unmount, SIGHUP is the worker's (reload). When the supervisor is killed its
+ * children go with it, so that a service manager can start all of it anew.
+ */
+#ifndef TOKENFS_SUPERVISOR_H
+#define TOKENFS_SUPERVISOR_H
+
+#include <stdbool.h>
+
+struct supervisor_plan {
+	const char *config_path; /* NULL: the default places */
+	const char *mountpoint;  /* absolute */
+	const char *options;     /* for the kernel and libfuse: "allow_other,…" */
+	bool foreground;
+	int ready_fd; /* a pipe: the worker writes one byte when the mount answers; -1 */
+};
+
+/* Until it is unmounted. Returns the exit status; says on standard error why it could not start. */
+int supervisor_run(const struct supervisor_plan *plan);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "config.h"
+#include "engine.h"
+#include "http.h"
+#include "inode.h"
+#include "log.h"
+#include "mount.h"
+#include "requests.h"
+#include "store.h"
+#include "tree.h"
+
+struct worker {
+	const struct worker_plan *plan;
+	struct engine engine;
+	struct tree *tree;
+	struct requests *requests;
+	struct mount *mount;
+	struct watch signals;
+	bool ready;
+};
+
+/* --- secrets stay in memory -------------------------------------------------------------------- */
+
+/* Contract 5: no core dump, no swap, no other process that looks in. */
+static void close_memory(struct log *log)
+{
+	struct rlimit none = { 0, 0 };
+
+	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &none);
+	/* One arena, and free pages go back: a worker runs for months. */
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TRIM_THRESHOLD, 64 << 10);
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		log_line(log, LOG_LEVEL_NOTICE,
+			 "memory cannot be locked, secrets may reach the swap: %s; raise RLIMIT_MEMLOCK "
+			 "to unlimited, or encrypt the swap",
+			 strerror(errno));
+}
+
+/* --- events ------------------------------------------------------------------------------------ */
+
+static void on_rotated(void *ctx, struct slot *s, uint32_t old)
+{
+	struct worker *w = ctx;
+	struct generation *now = slot_alive(s);
+	struct announcement a = {
+		.kind = now ? ANNOUNCE_ROTATED : ANNOUNCE_REVOKED,
+		.parent_ino = inode_number(FACET_DIRECTORY, s->directory->id, DIRECTORY_SELF),
+		.old_ino = inode_number(FACET_VALUE, s->id, old),
+		.new_ino = inode_number(FACET_VALUE, s->id, s->generation),
+	};
+
+	snprintf(a.directory, sizeof a.directory, "%s", s->directory->name);
+	snprintf(a.name, sizeof a.name, "%s", s->name);
+	announce(w->plan->announcer, &a);
+}
+
+static void on_reshaped(void *ctx, struct directory *d)
+{
+	struct worker *w = ctx;
+	struct announcement a = { .kind = ANNOUNCE_RESHAPED, .parent_ino = ROOT_DIRECTORY };
+
+	snprintf(a.directory, sizeof a.directory, "%s", d->name);
+	announce(w->plan->announcer, &a);
+}
+
+static void on_answers(void *ctx)
+{
+	struct worker *w = ctx;
+	int null;
+
+	if (w->ready)
+		return;
+	w->ready = true;
+	log_line(w->engine.log, LOG_LEVEL_NOTICE, "%s is mounted", w->plan->mountpoint);
+	if (w->plan->foreground)
+		return;
+	/* The terminal is given back: whoever started us is told, and the journal gets the rest. */
+	log_to_syslog(w->engine.log);
+	if (w->plan->ready_fd >= 0) {
+		ssize_t n = write(w->plan->ready_fd, "R", 1);
+
+		(void)n;
+	}
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	close(null);
+}
+
+static void on_ended(void *ctx)
+{
+	struct worker *w = ctx;
+
+	loop_stop(w->engine.loop);
+}
+
+/* Every line of it into the log; the first into the sentence. */
+static void tell_mistakes(struct log *log, enum log_level level, const char *lines,
+			  struct sentence *why)
+{
+	size_t len;
+
+	for (const char *line = lines; *line; line += len + (line[len] == '\n')) {
+		len = strcspn(line, "\n");
+		log_line(log, level, "%.*s", (int)len, line);
+		if (line == lines)
+			sentence_set(why, "%.*s", (int)len, line);
+	}
+}
+
+static int load_config(struct worker *w, struct sentence *why, struct config **ret)
+{
+	BUFFER_AUTO mistakes = BUFFER_INIT(LIMIT_RENDER);
+	int r = config_load(w->plan->config_path, &mistakes, ret);
+
+	tell_mistakes(w->engine.log, r ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+		      buffer_string(&mistakes), why);
+	return r;
+}
+
+static int reload(void *ctx, struct sentence *why)
+{
+	struct worker *w = ctx;
+	struct config *config;
+	int r = load_config(w, why, &config);
+
+	if (r)
+		return r == -ENOMEM ? r : -EINVAL;
+	r = tree_configure(w->tree, config);
+	if (r) {
+		sentence_set(why, "the configuration could not be put in force: %s", strerror(-r));
+		return r;
+	}
+	w->mount->audit = settings_yes(w->tree->edition->config->mount, "audit");
+	tree_prefetch(w->tree);
+	log_line(w->engine.log, LOG_LEVEL_NOTICE, "the configuration is loaded anew");
+	return 0;
+}
+
+static void on_signal(struct watch *watch, short revents)
+{
+	struct worker *w = watch->ctx;
+	struct signalfd_siginfo info;
+	struct sentence why;
+
+	(void)revents;
+	if (read(watch->fd, &info, sizeof info) != sizeof info)
+		return;
+	if (info.ssi_signo == SIGHUP)
+		reload(w, &why);
+	else
+		loop_stop(w->engine.loop);
+}
+
+static int watch_signals(struct worker *w)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN); /* Ctrl-C is the supervisor's: it unmounts */
+	w->signals = (struct watch){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+				     .events = POLLIN,
+				     .ready = on_signal,
+				     .ctx = w };
+	if (w->signals.fd < 0)
+		return -errno;
+	loop_watch(w->engine.loop, &w->signals);
+	return 0;
+}
+
+/* --- from nothing to a mount ------------------------------------------------------------------- */
+
+static int read_boot_id(char id[static 40])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, id, 36);
+	close(fd);
+	if (n != 36)
+		return -EIO;
+	id[36] = 0;
+	return 0;
+}
+
+static int open_tree(struct worker *w, struct config *config, struct sentence *why)
+{
+	const struct tree_events events = { on_rotated, on_reshaped, w };
+	BUFFER_AUTO dir = BUFFER_INIT(LIMIT_RENDER);
+	char boot_id[40] = "";
+	int r;
+
+	config_state_dir(config, &dir);
+	r = store_open(buffer_string(&dir), why, &w->engine.store);
+	if (!r)
+		r = read_boot_id(boot_id);
+	if (!r)
+		r = tree_create(&w->engine, &events, boot_id, why, &w->tree);
+	if (r) {
+		config_free(config);
+		return r;
+	}
+	return tree_configure(w->tree, config);
+}
+
+static int open_mount(struct worker *w)
+{
+	const struct mount_hooks hooks = {
+		.answers = on_answers, .ended = on_ended, .reload = reload, .ctx = w
+	};
+	int r = requests_map(w->plan->memory_fd, &w->requests);
+
+	if (!r)
+		r = mount_create(&w->engine, w->tree, w->plan->announcer, w->requests,
+				 w->plan->fuse_fd, &hooks, &w->mount);
+	if (!r)
+		w->mount->audit = settings_yes(w->tree->edition->config->mount, "audit");
+	return r;
+}
+
+static int start(struct worker *w, struct sentence *why)
+{
+	struct config *config = NULL;
+	int r = load_config(w, why, &config);
+
+	if (r) {
+		why->text[0] = 0; /* the log has it, line by line */
+		return r;
+	}
+	r = loop_create(&w->engine.loop);
+	if (!r)
+		r = http_create(w->engine.loop, &w->engine.http);
+	if (r) {
+		config_free(config);
+		return r;
+	}
+	r = open_tree(w, config, why);
+	if (!r)
+		r = watch_signals(w);
+	return r ? r : open_mount(w);
+}
+
+static void finish(struct worker *w)
+{
+	if (w->tree)
+		tree_abort(w->tree);
+	mount_destroy(w->mount);
+	requests_unmap(w->requests);
+	tree_destroy(w->tree);
+	store_close(w->engine.store);
+	http_destroy(w->engine.http);
+	if (w->signals.fd >= 0 && w->engine.loop) {
+		loop_unwatch(w->engine.loop, &w->signals);
+		close(w->signals.fd);
+	}
+	loop_destroy(w->engine.loop);
+	log_free(w->engine.log);
+}
+
+int worker_run(const struct worker_plan *plan)
+{
+	struct worker w = { .plan = plan, .signals.fd = -1 };
+	struct sentence why = { "" };
+	int r;
+
+	prctl(PR_SET_NAME, "tokenfs-worker");
+	if (sodium_init() < 0 || log_new(&w.engine.log))
+		return WORKER_HOPELESS;
+	close_memory(w.engine.log);
+	r = start(&w, &why);
+	if (r) {
+		if (why.text[0])
+			log_line(w.engine.log, LOG_LEVEL_ERROR, "%s", why.text);
+		else
+			log_line(w.engine.log, LOG_LEVEL_ERROR, "cannot start: %s", strerror(-r));
+		finish(&w);
+		return WORKER_HOPELESS;
+	}
+	mount_replay(w.mount);
+	tree_prefetch(w.tree);
+	r = loop_run(w.engine.loop);
+	finish(&w);
+	return r ? 1 : WORKER_UNMOUNTED;
+}
