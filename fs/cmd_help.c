@@ -72,11 +72,10 @@ static void print_document(const struct provider_type *type)
 	print_fields(type->slot_fields, true);
 	if (type->imports)
 		puts("  access_token, expires_in\n"
-		     "      a token that was got elsewhere, and its life in seconds (documents "
-		     "only)");
+		     "      a token from elsewhere, and its life in seconds (documents only)");
 	if (type->imports_refresh)
 		puts("  refresh_token\n"
-		     "      a refresh token that was got elsewhere (documents only)");
+		     "      a refresh token from elsewhere (documents only)");
 }
 
 static void print_type(const struct provider_type *type)

@@ -13,8 +13,8 @@
 #include "name.h"
 
 #define MOUNT_SECTION "tokenfs"
-#define FIRST_SLOT    "access_token"
-#define HASH_SIZE     32
+#define FIRST_SLOT "access_token"
+#define HASH_SIZE 32
 
 static struct config_slot *slot_free(struct config_slot *s)
 {
@@ -76,7 +76,7 @@ static void config_cleanup(struct config **c)
 {
 	config_free(*c);
 }
-#define CONFIG_AUTO	 __attribute__((cleanup(config_cleanup))) struct config
+#define CONFIG_AUTO __attribute__((cleanup(config_cleanup))) struct config
 #define CONFIG_TEXT_AUTO __attribute__((cleanup(config_text_finish))) struct config_text
 
 static size_t count_fields(const struct field *fields)
@@ -96,7 +96,7 @@ static void report_unknown(const struct config_section *section, const struct co
 	size_t a = count_fields(first), b = count_fields(second);
 	struct field *both = calloc(a + b + 1, sizeof(*both));
 	SETTINGS_AUTO *known = NULL;
-	struct sentence why = {"is not a known key"};
+	struct sentence why = { "is not a known key" };
 
 	if (both && first)
 		memcpy(both, first, a * sizeof(*both));
@@ -114,7 +114,7 @@ static void report_unknown(const struct config_section *section, const struct co
 static void set_value(const struct config_section *section, const struct config_entry *e,
 		      struct settings *s, struct config_report *report)
 {
-	struct sentence why = {""};
+	struct sentence why = { "" };
 	int r = settings_set(s, e->key, e->value, &why);
 
 	if (r == -ENOMEM)
@@ -202,8 +202,8 @@ static void read_provider_entry(const struct config_section *section, const stru
 
 	if (field) {
 		set_value(section, e, p->settings, report);
-		if (field->kind ==
-		    FIELD_SECRET) /* refused; that it is missing is no second mistake */
+		/* refused; that it is missing is no second mistake */
+		if (field->kind == FIELD_SECRET)
 			settings_expect_secret(p->settings, field->key);
 	} else if (config_secret_key(p->type->fields, e->key, &field, &place)) {
 		add_source(section, e, field, place, p, report);
@@ -286,7 +286,7 @@ static void set_identity(struct config_provider *p, struct config_report *report
 static void check_whole(const struct config_section *section, struct config_provider *p,
 			struct config_report *report)
 {
-	struct sentence why = {""};
+	struct sentence why = { "" };
 	int r = settings_check(p->settings, &why);
 
 	if (r == 0 && p->type->check)
@@ -383,7 +383,7 @@ static void read_slot_entries(const struct config_section *section, struct confi
 static void check_wish(const struct config_section *section, const struct config_provider *p,
 		       const struct config_slot *slot, struct config_report *report)
 {
-	struct sentence why = {""};
+	struct sentence why = { "" };
 	int r = settings_check(slot->wish, &why);
 
 	if (r == 0 && p->type->check_wish)
@@ -398,16 +398,15 @@ static void check_wish(const struct config_section *section, const struct config
 static void add_slot(const struct config_section *section, const char *name,
 		     struct config_provider *p, struct config_report *report)
 {
-	static const struct field no_fields[] = {{0}};
+	static const struct field none[] = { { 0 } };
+	const struct field *fields = p->type->slot_fields ? p->type->slot_fields : none;
 	struct config_slot **last = &p->slots;
 	unsigned int before = report->mistakes;
 	SLOT_AUTO *slot = calloc(1, sizeof(*slot));
 
 	if (slot)
 		slot->name = strdup(name);
-	if (!slot || !slot->name ||
-	    settings_new(p->type->slot_fields ? p->type->slot_fields : no_fields, &slot->wish) <
-		    0) {
+	if (!slot || !slot->name || settings_new(fields, &slot->wish) < 0) {
 		report->error = -ENOMEM;
 		return;
 	}
@@ -438,7 +437,7 @@ static void read_slot(const struct config_section *section, struct config *c,
 
 	if (len == strlen(MOUNT_SECTION) && memcmp(section->name, MOUNT_SECTION, len) == 0)
 		config_mistake(report, section->file, section->line,
-			       "[" MOUNT_SECTION "] is the mount and has no tokens");
+			       "[tokenfs] is the mount and has no tokens");
 	else if (!p)
 		config_mistake(report, section->file, section->line,
 			       "[%.128s] is a token of a provider, but there is no [%.*s]",
@@ -446,11 +445,11 @@ static void read_slot(const struct config_section *section, struct config *c,
 	else if (name_check(name, strlen(name), &why) < 0)
 		config_mistake(report, section->file, section->line, "%s", why.text);
 	else if (p->type && !p->type->slot_fields && strcmp(name, FIRST_SLOT) != 0)
-		config_mistake(report, section->file, section->line,
-			       "a provider of type %s has one token, " FIRST_SLOT
-			       ": no further one "
-			       "can be declared",
-			       p->type->name);
+		config_mistake(
+			report, section->file, section->line,
+			"a provider of type %s has one token, access_token: no further one can "
+			"be declared",
+			p->type->name);
 	else if (p->type && p->settings)
 		add_slot(section, name, p, report);
 }
@@ -475,8 +474,8 @@ static void add_local(const char *path, struct config *c, struct config_report *
 {
 	struct config_file *file = config_file_add(&c->files, path, report);
 	char key[] = "type", value[] = "local", name[] = "local";
-	struct config_entry type = {.key = key, .value = value};
-	struct config_section section = {.name = name, .entries = &type};
+	struct config_entry type = { .key = key, .value = value };
+	struct config_section section = { .name = name, .entries = &type };
 
 	if (!file)
 		return;
@@ -486,7 +485,7 @@ static void add_local(const char *path, struct config *c, struct config_report *
 
 static int load(const char *path, bool named, struct config *c, struct config_report *report)
 {
-	CONFIG_TEXT_AUTO text = {0};
+	CONFIG_TEXT_AUTO text = { 0 };
 
 	config_text_read(path, report, &text);
 	if (named && (!text.files || strcmp(text.files->name, path) != 0)) {
@@ -507,7 +506,7 @@ static int load(const char *path, bool named, struct config *c, struct config_re
 
 int config_load(const char *path, struct buffer *mistakes, struct config **ret)
 {
-	struct config_report report = {.lines = mistakes};
+	struct config_report report = { .lines = mistakes };
 	BUFFER_AUTO place = BUFFER_INIT(8192);
 	CONFIG_AUTO *c = calloc(1, sizeof(*c));
 	int r;

@@ -9,15 +9,15 @@
 #include "config_access.h"
 
 const struct field config_access_fields[] = {
-	{"owner", FIELD_TEXT, 0, NULL, NULL, "who the files belong to: a user's name or number"},
-	{"group", FIELD_TEXT, 0, NULL, NULL, "their group: a name or number"},
-	{"mode", FIELD_TEXT, 0, "0600", NULL, "their mode in octal, e.g. 0440"},
-	{0},
+	{ "owner", FIELD_TEXT, 0, NULL, NULL, "who the files belong to: a user's name or number" },
+	{ "group", FIELD_TEXT, 0, NULL, NULL, "their group: a name or number" },
+	{ "mode", FIELD_TEXT, 0, "0600", NULL, "their mode in octal, e.g. 0440" },
+	{ 0 },
 };
 
 struct access config_access_default(void)
 {
-	return (struct access){.uid = geteuid(), .gid = getegid(), .mode = 0600};
+	return (struct access){ .uid = geteuid(), .gid = getegid(), .mode = 0600 };
 }
 
 /* A whole number in a base, below `limit`. */

@@ -10,8 +10,10 @@
 
 /* clang-format off */
 const struct field config_mount_fields[] = {
-	{ "state-dir", FIELD_PATH, 0, NULL, NULL, "where tokens and keys are kept, one directory per mount" },
-	{ "margin", FIELD_DURATION, 0, "30s", NULL, "how long a token is valid at least when it is handed out" },
+	{ "state-dir", FIELD_PATH, 0, NULL, NULL,
+	  "where tokens and keys are kept, a directory per mount" },
+	{ "margin", FIELD_DURATION, 0, "30s", NULL,
+	  "how long a token is valid at least when it is handed out" },
 	{ "timeout", FIELD_DURATION, 0, "30s", NULL, "no operation takes longer, from 1s to 10m" },
 	{ "audit", FIELD_YES_NO, 0, "no", NULL, "whether every open is logged" },
 	{ "allow-other", FIELD_YES_NO, 0, NULL, NULL, "whether other users see the mount" },
@@ -20,16 +22,22 @@ const struct field config_mount_fields[] = {
 
 const struct field config_common_fields[] = {
 	{ "type", FIELD_TEXT, FIELD_REQUIRED, NULL, NULL, "the type of provider" },
-	{ "owner", FIELD_TEXT, 0, NULL, NULL, "who the files belong to: a user's name or number (who mounts)" },
+	{ "owner", FIELD_TEXT, 0, NULL, NULL,
+	  "who the files belong to: a user's name or number (who mounts)" },
 	{ "group", FIELD_TEXT, 0, NULL, NULL, "their group: a name or number (of who mounts)" },
 	{ "mode", FIELD_TEXT, 0, "0600", NULL, "their mode in octal, such as 0440" },
 	{ "newline", FIELD_YES_NO, 0, "no", NULL, "whether a token ends with a newline" },
-	{ "margin", FIELD_DURATION, 0, NULL, NULL, "how long a token is valid at least when it is handed out" },
+	{ "margin", FIELD_DURATION, 0, NULL, NULL,
+	  "how long a token is valid at least when it is handed out" },
 	{ "timeout", FIELD_DURATION, 0, NULL, NULL, "how long a fetch may take, from 1s to 10m" },
-	{ "prefetch", FIELD_YES_NO, 0, "yes", NULL, "whether tokens are fetched when the mount starts" },
-	{ "ca-file", FIELD_PATH, 0, NULL, NULL, "the authorities that the server's certificate may be from (the system's)" },
-	{ "insecure-tls", FIELD_YES_NO, 0, "no", NULL, "yes: the server's certificate is not verified" },
-	{ "proxy", FIELD_TEXT, 0, NULL, NULL, "the proxy's URL, such as http://proxy.example.org:3128" },
+	{ "prefetch", FIELD_YES_NO, 0, "yes", NULL,
+	  "whether tokens are fetched when the mount starts" },
+	{ "ca-file", FIELD_PATH, 0, NULL, NULL,
+	  "who may have signed the server's certificate (the system's authorities)" },
+	{ "insecure-tls", FIELD_YES_NO, 0, "no", NULL,
+	  "yes: the server's certificate is not verified" },
+	{ "proxy", FIELD_TEXT, 0, NULL, NULL,
+	  "the proxy's URL, such as http://proxy.example.org:3128" },
 	{ "env", FIELD_TEXT, 0, NULL, NULL, "the name of the variable in .env (the type's)" },
 	{ 0 },
 };
@@ -57,8 +65,8 @@ static int check_ca_file(const struct settings *s, const char *key, struct sente
 
 static int check_proxy(const struct settings *s, const char *key, struct sentence *why)
 {
-	static const char *const schemes[] = {"http://",    "https://",	 "socks4://",
-					      "socks4a://", "socks5://", "socks5h://"};
+	static const char *const schemes[] = { "http://",    "https://",  "socks4://",
+					       "socks4a://", "socks5://", "socks5h://" };
 	const char *proxy = settings_text(s, key);
 
 	if (strchr(proxy, '@')) {
@@ -96,10 +104,10 @@ static const struct {
 	const char *key;
 	int (*check)(const struct settings *s, const char *key, struct sentence *why);
 } checks[] = {
-	{"timeout", check_timeout},
-	{"ca-file", check_ca_file},
-	{"proxy", check_proxy},
-	{"env", check_env},
+	{ "timeout", check_timeout },
+	{ "ca-file", check_ca_file },
+	{ "proxy", check_proxy },
+	{ "env", check_env },
 };
 
 void config_common_check(const struct config_section *section, const struct settings *s,

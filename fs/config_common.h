@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_common: what is asked of the keys of [tokenfs] and of every provider, beyond their kind.
- */
+/* config_common: what the keys of [tokenfs] and of every provider must be, beyond their kind. */
 #ifndef TOKENFS_CONFIG_COMMON_H
 #define TOKENFS_CONFIG_COMMON_H
 

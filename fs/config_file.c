@@ -17,8 +17,9 @@ struct reader {
 	const char *file;
 	struct config_text *text;
 	struct config_report *report;
-	struct config_section *section; /* where entries go; NULL: nowhere, its heading was wrong */
-	bool headed;			/* a heading was seen */
+	/* where entries go; NULL: nowhere, its heading was wrong */
+	struct config_section *section;
+	bool headed;	   /* a heading was seen */
 	const char *value; /* of the line that inih has now, when it is too long for it */
 	char line[CONFIG_LINE_MAX + 1];
 	size_t len, total;
@@ -103,7 +104,7 @@ void config_text_finish(struct config_text *t)
 		free(s);
 	}
 	config_file_free(t->files);
-	*t = (struct config_text){0};
+	*t = (struct config_text){ 0 };
 }
 
 int config_section_line(const struct config_section *s, const char *key)
@@ -250,8 +251,7 @@ static void read_heading(struct reader *r, char *text)
 		add_section(r, text);
 }
 
-/* Hands a `key = value` line to inih; of one that its buffer cannot hold the key, and we the value.
- */
+/* Hands a `key = value` line to inih; of a line too long for it the key only. */
 static void pass_entry(struct reader *r, char *text, char *line, size_t size)
 {
 	size_t key = strcspn(text, "=:"), len = strlen(text);
@@ -368,7 +368,7 @@ static void read_file(const char *path, struct config_report *report, struct con
 		return;
 	}
 	setvbuf(stream, block, _IOFBF, sizeof(block));
-	parse(&(struct reader){.stream = stream, .file = f->name, .text = ret, .report = report});
+	parse(&(struct reader){ .stream = stream, .file = f->name, .text = ret, .report = report });
 	explicit_bzero(block, sizeof(block));
 }
 
@@ -408,7 +408,7 @@ void config_text_read(const char *path, struct config_report *report, struct con
 {
 	BUFFER_AUTO parts = BUFFER_INIT(8192);
 
-	*ret = (struct config_text){0};
+	*ret = (struct config_text){ 0 };
 	buffer_format(&parts, "%s.d", path);
 	read_file(path, report, ret);
 	if (buffer_error(&parts) < 0)

@@ -11,9 +11,9 @@ static const struct {
 	const char *ending;
 	enum secret_place place;
 } places[] = {
-	{"-file", SECRET_FILE},
-	{"-command", SECRET_COMMAND},
-	{"-credential", SECRET_CREDENTIAL},
+	{ "-file", SECRET_FILE },
+	{ "-command", SECRET_COMMAND },
+	{ "-credential", SECRET_CREDENTIAL },
 };
 
 static const struct field *find_secret(const struct field *fields, const char *key, size_t len)

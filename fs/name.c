@@ -22,7 +22,7 @@ static size_t utf8_length(unsigned char lead)
 /* Reads one character; its length in bytes, or 0 when there is none. */
 static size_t utf8_read(const char *bytes, size_t len, uint32_t *ret)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *at = (const unsigned char *)bytes;
 	size_t n = utf8_length(at[0]);
 	uint32_t c;

@@ -135,12 +135,6 @@ static int token_size(const struct slot *s, const struct generation *g, enum fac
 	return r;
 }
 
-/* Headers and environment lines are read only: a document is written to the token's own name. */
-static mode_t token_mode(const struct slot *s, enum facet facet)
-{
-	return facet == FACET_VALUE ? s->access.mode : s->access.mode & (mode_t)~0222;
-}
-
 static int token_node(const struct tree *t, struct node *n)
 {
 	const struct slot *s = node_slot(t, n->inode);
@@ -154,7 +148,7 @@ static int token_node(const struct tree *t, struct node *n)
 		r = token_size(s, g, n->inode.facet, &size);
 	else if (n->inode.facet == FACET_VALUE)
 		size = s->size; /* a hint for `ls -l` and `test -s`; no reader gets to use it */
-	stat_file(n, token_mode(s, n->inode.facet), &s->access, size);
+	stat_file(n, s->access.mode, &s->access, size);
 	stat_times(n, g ? g->issued_wall_ms : s->directory->changed_wall_ms);
 	n->attr_ms = g ? ATTR_LONG_MS : 0;
 	return r;

@@ -12,10 +12,10 @@
 #include "config_default.h"
 #include "seal.h"
 
-#define KEY_SIZE   crypto_aead_xchacha20poly1305_ietf_KEYBYTES
+#define KEY_SIZE crypto_aead_xchacha20poly1305_ietf_KEYBYTES
 #define NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
-#define TAG_SIZE   crypto_aead_xchacha20poly1305_ietf_ABYTES
-#define ROW_SIZE   64u
+#define TAG_SIZE crypto_aead_xchacha20poly1305_ietf_ABYTES
+#define ROW_SIZE 64u
 
 struct seal {
 	unsigned char *key; /* guarded memory */
@@ -47,7 +47,7 @@ void seal_bytes_finish(struct seal_bytes *b)
 	if (b->bytes)
 		sodium_memzero(b->bytes, b->len);
 	free(b->bytes);
-	*b = (struct seal_bytes){0};
+	*b = (struct seal_bytes){ 0 };
 }
 
 /* Reads at most `size` bytes, all that there are; the count or -errno. */
@@ -164,8 +164,7 @@ static int write_key(const struct seal *s, int fd)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Under a name of its own first: a key file that was cut short by a crash would be taken for bad.
- */
+/* Under a name of its own first: a key file that a crash cut short would be taken for bad. */
 static int make_file(struct seal *s, const char *dir)
 {
 	FD_AUTO dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -280,7 +279,7 @@ int seal_close(const struct seal *s, const struct seal_row *row, const void *pla
 	randombytes_buf(box, NONCE_SIZE);
 	crypto_aead_xchacha20poly1305_ietf_encrypt(box + NONCE_SIZE, NULL, plain, len, bound,
 						   sizeof(bound), NULL, box, s->key);
-	*ret = (struct seal_bytes){box, NONCE_SIZE + len + TAG_SIZE};
+	*ret = (struct seal_bytes){ box, NONCE_SIZE + len + TAG_SIZE };
 	return 0;
 }
 
@@ -303,6 +302,6 @@ int seal_open(const struct seal *s, const struct seal_row *row, const void *box,
 		free(plain);
 		return -EBADMSG;
 	}
-	*ret = (struct seal_bytes){plain, len - NONCE_SIZE - TAG_SIZE};
+	*ret = (struct seal_bytes){ plain, len - NONCE_SIZE - TAG_SIZE };
 	return 0;
 }

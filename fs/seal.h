@@ -46,8 +46,7 @@ void seal_bytes_finish(struct seal_bytes *b); /* wipes */
 int seal_close(const struct seal *s, const struct seal_row *row, const void *plain, size_t len,
 	       struct seal_bytes *ret); /* -ENOMEM */
 
-/* -EBADMSG: made with another key, for another row, or damaged; -ENOMEM. A NUL follows the bytes.
- */
+/* -EBADMSG: another key, another row, or damaged; -ENOMEM. A NUL follows the bytes. */
 int seal_open(const struct seal *s, const struct seal_row *row, const void *box, size_t len,
 	      struct seal_bytes *ret);
 

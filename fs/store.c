@@ -37,7 +37,7 @@ static const char *const statement_texts[STATEMENTS] = {
 	[ROLLBACK] = "ROLLBACK",
 	[PUT_SEQUENCE] = "INSERT OR REPLACE INTO sequence VALUES (?, ?)",
 	[PUT_DIRECTORY] = "INSERT OR REPLACE INTO directory VALUES (?, ?, ?)",
-	[PUT_SLOT] = "INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[PUT_SLOT] = "INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_TOKEN] =
 		"INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_GRANT] = "INSERT OR REPLACE INTO grant VALUES (?, ?, ?)",
@@ -92,7 +92,7 @@ static int get_statement(struct store *store, enum statement which, sqlite3_stmt
 static bool row_begin(struct store_change *c, enum statement which, struct row *ret)
 {
 	assert(c->open);
-	*ret = (struct row){0};
+	*ret = (struct row){ 0 };
 	if (c->error == 0)
 		c->error = get_statement(c->store, which, &ret->statement);
 	return c->error == 0;
@@ -234,7 +234,7 @@ struct store_change *store_begin(struct store *store)
 	struct store_change *c = &store->change;
 
 	assert(!c->open);
-	*c = (struct store_change){.store = store, .open = true};
+	*c = (struct store_change){ .store = store, .open = true };
 	run(c, BEGIN, NULL, 0);
 	return c;
 }
@@ -268,17 +268,15 @@ void store_put_slot(struct store_change *c, const struct stored_slot *s)
 	row_integer(&row, s->size);
 	row_integer(&row, s->grant);
 	row_text(&row, s->wish);
-	row_integer(&row, s->written);
 	row_integer(&row, s->imported);
-	row_integer(&row, (int64_t)s->basis);
 	row_end(c, &row);
 }
 
 void store_put_token(struct store_change *c, const struct stored_token *t)
 {
 	const struct token_facts *facts = token_facts(t->token);
-	const struct seal_row place = {"token", t->slot, t->generation};
-	SEAL_BYTES_AUTO box = {0};
+	const struct seal_row place = { "token", t->slot, t->generation };
+	SEAL_BYTES_AUTO box = { 0 };
 	struct row row;
 
 	if (!check_id(c, t->slot))
@@ -306,13 +304,13 @@ void store_put_token(struct store_change *c, const struct stored_token *t)
 
 void store_put_grant(struct store_change *c, const struct stored_grant *g)
 {
-	SEAL_BYTES_AUTO box = {0};
+	SEAL_BYTES_AUTO box = { 0 };
 	struct row row;
 
 	if (!check_id(c, g->id))
 		return;
 	if (g->secret)
-		c->error = seal_close(c->store->seal, &(struct seal_row){"grant", g->id, 0},
+		c->error = seal_close(c->store->seal, &(struct seal_row){ "grant", g->id, 0 },
 				      secret_bytes(g->secret), secret_len(g->secret), &box);
 	if (!row_begin(c, PUT_GRANT, &row))
 		return;
@@ -346,7 +344,7 @@ void store_drop_slot(struct store_change *c, uint32_t id)
 
 void store_drop_tokens(struct store_change *c, uint32_t slot, uint32_t below_generation)
 {
-	run(c, DROP_TOKENS, (const uint32_t[]){slot, below_generation}, 2);
+	run(c, DROP_TOKENS, (const uint32_t[]){ slot, below_generation }, 2);
 }
 
 void store_drop_grant(struct store_change *c, uint32_t id)
@@ -363,13 +361,14 @@ static void put_sequence(struct store_change *c)
 {
 	for (uint32_t kind = 0; kind < KINDS; kind++)
 		if (c->store->id_taken[kind])
-			run(c, PUT_SEQUENCE, (const uint32_t[]){kind, c->store->last_id[kind]}, 2);
+			run(c, PUT_SEQUENCE, (const uint32_t[]){ kind, c->store->last_id[kind] },
+			    2);
 }
 
 /* SQLite ends a transaction by itself after some errors. */
 static void roll_back(struct store_change *c)
 {
-	struct store_change rollback = {.store = c->store, .open = true};
+	struct store_change rollback = { .store = c->store, .open = true };
 
 	if (!sqlite3_get_autocommit(c->store->db))
 		run(&rollback, ROLLBACK, NULL, 0);

@@ -11,7 +11,7 @@
 
 #include "store_lock.h"
 
-#define LOCK_TRIES    100
+#define LOCK_TRIES 100
 #define LOCK_PAUSE_NS 20000000L /* 2 s in all */
 
 /* Like `mkdir -p`; a parent that is there is left as it is. */
@@ -56,7 +56,7 @@ int store_directory_make(const char *dir, struct sentence *why)
 
 static int try_lock(int fd)
 {
-	const struct timespec pause = {0, LOCK_PAUSE_NS};
+	const struct timespec pause = { 0, LOCK_PAUSE_NS };
 
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)

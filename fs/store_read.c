@@ -58,13 +58,13 @@ static int load_directory(const struct loading *l, sqlite3_stmt *s)
 
 static int load_grant(const struct loading *l, sqlite3_stmt *s)
 {
-	SEAL_BYTES_AUTO plain = {0};
+	SEAL_BYTES_AUTO plain = { 0 };
 	SECRET_AUTO *secret = NULL;
-	struct stored_grant g = {.id = column_id(s, 0), .directory = column_id(s, 1)};
+	struct stored_grant g = { .id = column_id(s, 0), .directory = column_id(s, 1) };
 	int r = 0;
 
 	if (sqlite3_column_type(s, 2) != SQLITE_NULL)
-		r = open_box(l, s, 2, &(struct seal_row){"grant", g.id, 0}, &plain);
+		r = open_box(l, s, 2, &(struct seal_row){ "grant", g.id, 0 }, &plain);
 	if (r == 0 && plain.bytes)
 		r = secret_new(plain.bytes, plain.len, &secret);
 	if (r < 0)
@@ -87,9 +87,7 @@ static int load_slot(const struct loading *l, sqlite3_stmt *s)
 		.size = column_id(s, 8),
 		.grant = column_id(s, 9),
 		.wish = column_text(s, 10),
-		.written = sqlite3_column_int(s, 11) != 0,
-		.imported = sqlite3_column_int(s, 12) != 0,
-		.basis = (uint64_t)sqlite3_column_int64(s, 13),
+		.imported = sqlite3_column_int(s, 11) != 0,
 	};
 
 	return l->visitor->slot ? l->visitor->slot(l->ctx, &slot) : 0;
@@ -98,7 +96,7 @@ static int load_slot(const struct loading *l, sqlite3_stmt *s)
 static int make_token(const struct loading *l, sqlite3_stmt *s, const struct seal_row *row,
 		      struct token **ret)
 {
-	SEAL_BYTES_AUTO plain = {0};
+	SEAL_BYTES_AUTO plain = { 0 };
 	const struct token_facts facts = {
 		.lifetime_ms = sqlite3_column_int64(s, 3),
 		.token_type = column_text(s, 4),
@@ -127,7 +125,7 @@ static int load_token(const struct loading *l, sqlite3_stmt *s)
 		.expires_boot_ms = sqlite3_column_int64(s, 12),
 		.boot_id = column_text(s, 13),
 	};
-	int r = make_token(l, s, &(struct seal_row){"token", t.slot, t.generation}, &token);
+	int r = make_token(l, s, &(struct seal_row){ "token", t.slot, t.generation }, &token);
 
 	if (r < 0)
 		return r;
@@ -154,11 +152,11 @@ static const struct {
 	const char *select;
 	int (*load)(const struct loading *l, sqlite3_stmt *s);
 } tables[] = {
-	{"SELECT * FROM directory ORDER BY id", load_directory},
-	{"SELECT * FROM grant ORDER BY id", load_grant},
-	{"SELECT * FROM slot ORDER BY id", load_slot},
-	{"SELECT * FROM token ORDER BY slot, generation", load_token},
-	{"SELECT * FROM draft ORDER BY id", load_draft},
+	{ "SELECT * FROM directory ORDER BY id", load_directory },
+	{ "SELECT * FROM grant ORDER BY id", load_grant },
+	{ "SELECT * FROM slot ORDER BY id", load_slot },
+	{ "SELECT * FROM token ORDER BY slot, generation", load_token },
+	{ "SELECT * FROM draft ORDER BY id", load_draft },
 };
 
 static int load_table(const struct loading *l, size_t which)
@@ -185,7 +183,7 @@ static int load_table(const struct loading *l, size_t which)
 int store_read(sqlite3 *db, const struct seal *seal, const struct store_visitor *visitor, void *ctx,
 	       struct sentence *why)
 {
-	const struct loading l = {db, seal, visitor, ctx, why};
+	const struct loading l = { db, seal, visitor, ctx, why };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < sizeof(tables) / sizeof(tables[0]); i++)

@@ -9,12 +9,12 @@
 #include "store_schema.h"
 
 #define APPLICATION_ID 0x746b6673 /* "tkfs" */
-#define VERSION	       1
-#define HEADER_SIZE    100u /* of an SQLite file */
+#define VERSION 1
+#define HEADER_SIZE 100u /* of an SQLite file */
 
 /* What proves the key, in the table `proof`. */
 static const char proof[] = "tokenfs store";
-static const struct seal_row proof_row = {"proof", 1, 0};
+static const struct seal_row proof_row = { "proof", 1, 0 };
 
 /* `box` and `secret` are sealed; all else is in the clear. */
 static const char schema[] =
@@ -26,8 +26,7 @@ static const char schema[] =
 	"CREATE TABLE slot (id INTEGER PRIMARY KEY, directory INTEGER NOT NULL,"
 	" name TEXT NOT NULL, created INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	" gid INTEGER NOT NULL, mode INTEGER NOT NULL, generation INTEGER NOT NULL,"
-	" size INTEGER NOT NULL, grant_id INTEGER NOT NULL, wish TEXT, written INTEGER NOT NULL,"
-	" imported INTEGER NOT NULL, basis INTEGER NOT NULL);"
+	" size INTEGER NOT NULL, grant_id INTEGER NOT NULL, wish TEXT, imported INTEGER NOT NULL);"
 	"CREATE TABLE token (slot INTEGER NOT NULL, generation INTEGER NOT NULL,"
 	" secret BLOB NOT NULL, lifetime_ms INTEGER NOT NULL, token_type TEXT, scope TEXT,"
 	" audience TEXT, token_id TEXT, details TEXT, issued_wall_ms INTEGER NOT NULL,"
@@ -159,7 +158,7 @@ static int open_file(const char *path, sqlite3 **ret)
 static int put_proof(sqlite3 *db, const struct seal *seal)
 {
 	STATEMENT_AUTO *statement = NULL;
-	SEAL_BYTES_AUTO box = {0};
+	SEAL_BYTES_AUTO box = { 0 };
 	int r = seal_close(seal, &proof_row, proof, sizeof(proof), &box);
 
 	if (r < 0)
@@ -277,7 +276,7 @@ static int check_whole(sqlite3 *db)
 static int check_proof(sqlite3 *db, const struct seal *seal)
 {
 	STATEMENT_AUTO *statement = NULL;
-	SEAL_BYTES_AUTO plain = {0};
+	SEAL_BYTES_AUTO plain = { 0 };
 	const void *box;
 	int r = sqlite3_prepare_v2(db, "SELECT box FROM proof WHERE id = 1", -1, &statement, NULL);
 

@@ -9,7 +9,15 @@ static bool has_field(const struct field *fields, const char *key)
 	return field_find(fields, key) != NULL;
 }
 
-static int no_such_member(const struct provider_type *type, struct sentence *why)
+/* A misspelt key may be named; what does not look like one might be a secret in the wrong place. */
+static bool looks_like_key(const char *key)
+{
+	size_t len = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-");
+
+	return len > 0 && len <= 24 && !key[len];
+}
+
+static int no_such_member(const struct provider_type *type, const char *key, struct sentence *why)
 {
 	BUFFER_AUTO known = BUFFER_INIT(LIMIT_SENTENCE);
 
@@ -19,8 +27,12 @@ static int no_such_member(const struct provider_type *type, struct sentence *why
 		buffer_format(&known, "%saccess_token, expires_in", known.len ? ", " : "");
 	if (type->imports_refresh)
 		buffer_format(&known, "%srefresh_token", known.len ? ", " : "");
-	sentence_set(why, "the document has a member that is not known; there are %s",
-		     buffer_string(&known));
+	if (looks_like_key(key))
+		sentence_set(why, "the document has a member %s that is not known; there are %s",
+			     key, buffer_string(&known));
+	else
+		sentence_set(why, "the document has a member that is not known; there are %s",
+			     buffer_string(&known));
 	return -EINVAL;
 }
 
@@ -34,7 +46,7 @@ static int check_members(const struct provider_type *type, const struct json *ob
 		bool refresh = type->imports_refresh && strcmp(key, "refresh_token") == 0;
 
 		if (!import && !refresh && !has_field(type->slot_fields, key))
-			return no_such_member(type, why);
+			return no_such_member(type, key, why);
 	}
 	return 0;
 }

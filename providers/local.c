@@ -153,10 +153,18 @@ static int64_t lifetime_of(const struct exchange *x)
 	return settings_ms(speaker(x, "lifetime"), "lifetime");
 }
 
-/* Rounded up: a token is never over before we say so. */
+/* Whole seconds after iat, as who reads the claims expects. */
 static int64_t expiry_of(const struct exchange *x)
 {
-	return (x->now_ms + lifetime_of(x) + 999) / 1000;
+	return x->now_ms / 1000 + (lifetime_of(x) + 999) / 1000;
+}
+
+/* A token is over for us no later than its claims say. */
+static int64_t life_left(const struct exchange *x)
+{
+	int64_t left = expiry_of(x) * 1000 - x->now_ms, life = lifetime_of(x);
+
+	return left < life ? left : life;
 }
 
 /* Claims of the document first, so that what we set can only replace them. */
@@ -227,7 +235,7 @@ static int issue(struct exchange *x, const struct signer *s)
 				     "the claims make a token longer than %u bytes", LIMIT_TOKEN);
 	if (buffer_error(&value))
 		return buffer_error(&value);
-	facts.lifetime_ms = lifetime_of(x);
+	facts.lifetime_ms = life_left(x);
 	facts.id = json_string(claims, "jti");
 	return exchange_issue(x, buffer_string(&value), value.len, &facts);
 }
