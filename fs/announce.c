@@ -87,9 +87,10 @@ static void forget_name(int fuse_fd, uint64_t parent, const char *name)
 	notify(fuse_fd, FUSE_NOTIFY_INVAL_ENTRY, &out, sizeof out, name);
 }
 
-static void forget_pages(int fuse_fd, uint64_t ino)
+/* off 0: attributes and pages; off -1: attributes only. */
+static void forget_inode(int fuse_fd, uint64_t ino, int64_t off)
 {
-	struct fuse_notify_inval_inode_out out = { .ino = ino, .off = 0, .len = -1 };
+	struct fuse_notify_inval_inode_out out = { .ino = ino, .off = off, .len = off < 0 ? 0 : -1 };
 
 	notify(fuse_fd, FUSE_NOTIFY_INVAL_INODE, &out, sizeof out, NULL);
 }
@@ -114,7 +115,10 @@ static void carry_out(const char *mountpoint, int fuse_fd, const struct announce
 		break;
 	case ANNOUNCE_REVOKED:
 		forget_name(fuse_fd, a->parent_ino, a->name);
-		forget_pages(fuse_fd, a->old_ino);
+		forget_inode(fuse_fd, a->old_ino, 0);
+		break;
+	case ANNOUNCE_FOLLOWS:
+		forget_inode(fuse_fd, a->old_ino, -1);
 		break;
 	case ANNOUNCE_RESHAPED:
 		forget_name(fuse_fd, a->parent_ino, a->directory);

@@ -20,6 +20,7 @@ struct generation {
 	int64_t over_at;  /* when a newer one took its place; 0: it has not */
 	bool revoked;     /* nobody gets it any more; who has it open reads on */
 	bool imported;    /* written, not fetched */
+	bool followed;    /* its number shows newer ones by now */
 	bool opened;      /* somebody read it: worth renewing ahead */
 	struct generation *older;
 };

@@ -135,6 +135,7 @@ static int token_size(const struct slot *s, const struct generation *g, enum fac
 	return r;
 }
 
+/* Its own generation, or (cold, or long over) the one that the number shows instead. */
 static int token_node(const struct tree *t, struct node *n)
 {
 	const struct slot *s = node_slot(t, n->inode);
@@ -144,13 +145,15 @@ static int token_node(const struct tree *t, struct node *n)
 
 	if (!s)
 		return -ESTALE;
+	n->attr_ms = g && !g->followed ? ATTR_LONG_MS : 0;
+	if (!n->attr_ms && slot_followed(s))
+		g = slot_followed(s);
 	if (g)
 		r = token_size(s, g, n->inode.facet, &size);
 	else if (n->inode.facet == FACET_VALUE)
 		size = s->size; /* a hint for `ls -l` and `test -s`; no reader gets to use it */
 	stat_file(n, s->access.mode, &s->access, size);
 	stat_times(n, g ? g->issued_wall_ms : s->directory->changed_wall_ms);
-	n->attr_ms = g ? ATTR_LONG_MS : 0;
 	return r;
 }
 

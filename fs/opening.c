@@ -169,7 +169,7 @@ static void answer(struct mount *m, fuse_req_t req, struct slot *s, struct inode
 	} else if (came_back) {
 		redirect_clear(&m->redirects, tid, s->id, REDIRECT_READ);
 		fi->direct_io = 1;
-		reply_token(m, req, s, g, fi);
+		reply_token(m, req, s, slot_follow(s), fi);
 	} else {
 		int r = redirect_note(&m->redirects, tid, s->id, REDIRECT_READ, now);
 

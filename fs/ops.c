@@ -69,17 +69,26 @@ static void reply_entry(fuse_req_t req, int error, const struct node *n)
 	fuse_reply_entry(req, &entry);
 }
 
-/* The announcer alone sees the new generation under a hidden name, and the old under the real one. */
-static uint64_t announced_name(struct mount *m, const char *name)
+/*
+ * The announcer alone sees the new generation under a hidden name, and the old one under the real name:
+ * the kernel may ask for either twice (a revalidation and a lookup), and must find two inodes.
+ */
+static uint64_t announced_name(struct mount *m, fuse_ino_t parent, const char *name)
 {
-	uint64_t old_ino, new_ino, ino = m->announced;
+	struct inode dir = inode_of(parent);
+	const struct directory *d;
+	const struct slot *s;
+	uint64_t old_ino, new_ino;
 
+	if (dir.facet != FACET_DIRECTORY || dir.generation != DIRECTORY_SELF)
+		return 0;
 	if (announce_parse(name, &old_ino, &new_ino)) {
 		m->announced = old_ino;
 		return new_ino;
 	}
-	m->announced = 0;
-	return ino;
+	d = m->announced ? tree_directory_by_id(m->tree, dir.id) : NULL;
+	s = d ? directory_slot(d, name) : NULL;
+	return s && s->id == inode_of(m->announced).id ? m->announced : 0;
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -90,7 +99,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int r;
 
 	if (by_announcer(req))
-		number = announced_name(m, name);
+		number = announced_name(m, parent, name);
 	else
 		number = writing_redirected(m, fuse_req_ctx(req)->pid, parent, name);
 	if (number) {
@@ -383,10 +392,13 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 
 	(void)newname;
 	(void)flags;
-	if (by_announcer(req) && parent == newparent && announce_parse(name, &old_ino, &new_ino))
-		fuse_reply_err(req, 0);
-	else
+	if (!by_announcer(req) || parent != newparent ||
+	    !announce_parse(name, &old_ino, &new_ino)) {
 		fuse_reply_err(req, EPERM);
+		return;
+	}
+	mount_of(req)->announced = 0;
+	fuse_reply_err(req, 0);
 }
 
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,

@@ -22,8 +22,18 @@
 /* How long a refusal of what one slot asks for (scope, role) holds before it is asked again. */
 #define POLICY_FORBIDDEN_MS 300000
 
-/* An old generation is readable through open descriptors for at least this long (contract 4). */
-#define POLICY_KEEP_OLD_MS 15000
+/*
+ * An old generation is kept for at least this long (contract 4). Then whoever still has its number, and
+ * no name (a single-file bind mount), is shown the newest one: the number follows.
+ */
+#define POLICY_KEEP_OLD_MS 10000
+
+/*
+ * A number that follows moves on to the next generation when nobody opened it for a moment, at the
+ * latest after a while, so that an open and its fstat agree.
+ */
+#define POLICY_FOLLOW_PAUSE_MS 100
+#define POLICY_FOLLOW_MAX_MS 2000
 
 /* The margin that applies to a token of this life: what is configured, or a tenth of the life. */
 int64_t policy_margin(int64_t configured_ms, int64_t life_ms);

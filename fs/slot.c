@@ -150,6 +150,43 @@ const struct failure *slot_failure(const struct slot *s)
 	return s->grant->failure.error ? &s->grant->failure : NULL;
 }
 
+/* Still the one that the last open was given, if that was a moment ago. */
+static struct generation *follows_still(const struct slot *s)
+{
+	const struct live *l = s->live;
+	struct generation *g = l && l->following ? slot_generation(s, l->following) : NULL;
+	int64_t now = loop_now(loop_of(s));
+
+	if (!g || g->revoked || !policy_alive(now, g->expires_at) ||
+	    now - l->following_at > POLICY_FOLLOW_PAUSE_MS ||
+	    now - l->following_since > POLICY_FOLLOW_MAX_MS)
+		return NULL;
+	return g;
+}
+
+struct generation *slot_followed(const struct slot *s)
+{
+	struct generation *g = follows_still(s);
+
+	return g ? g : slot_alive(s);
+}
+
+struct generation *slot_follow(struct slot *s)
+{
+	struct generation *g = follows_still(s);
+	int64_t now = loop_now(loop_of(s));
+
+	if (!g) {
+		g = slot_alive(s);
+		if (!g)
+			return NULL;
+		s->live->following = g->number;
+		s->live->following_since = now;
+	}
+	s->live->following_at = now;
+	return g;
+}
+
 /* Companions have no request of their own: they wait for the token that they come with. */
 static struct slot *origin_of(struct slot *s)
 {
@@ -300,6 +337,17 @@ static void on_renewal(struct timer *t)
 		plan_retry(s);
 }
 
+/* The kernel is told once, so that it asks for the attributes of what the number shows now. */
+static void begin_to_follow(struct slot *s, struct generation *g)
+{
+	struct tree *t = s->directory->tree;
+
+	if (g->followed)
+		return;
+	g->followed = true;
+	t->events.followed(t->events.ctx, s, g->number);
+}
+
 /* Old generations go when they have been old for long enough and nobody has them open. */
 static void on_forget(struct timer *t)
 {
@@ -310,17 +358,20 @@ static void on_forget(struct timer *t)
 
 	while (*at) {
 		struct generation *g = *at;
+		bool is_over = g->over_at && g->over_at <= before;
 
-		if (!g->over_at || g->opens || g->over_at > before) {
-			more = more || g->over_at;
-			at = &g->older;
+		if (is_over)
+			begin_to_follow(s, g);
+		if (is_over && !g->opens) {
+			*at = g->older;
+			generation_free(g);
 			continue;
 		}
-		*at = g->older;
-		generation_free(g);
+		more = more || g->over_at;
+		at = &g->older;
 	}
 	if (more)
-		timer_start(loop_of(s), t, loop_now(loop_of(s)) + POLICY_KEEP_OLD_MS);
+		timer_start(loop_of(s), t, loop_now(loop_of(s)) + POLICY_KEEP_OLD_MS / 4);
 	tree_sweep(s);
 }
 

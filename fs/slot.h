@@ -43,6 +43,8 @@ struct live {
 	struct settle *waiting;
 	struct failure failure; /* of this slot's wish alone (scope, role) */
 	struct timer renew, forget;
+	uint32_t following;                    /* the generation that old numbers show */
+	int64_t following_since, following_at; /* … and when one of them was opened last */
 	uint32_t epoch;         /* grows with each write and revocation: older answers are void */
 	unsigned int writes;    /* under way: the kernel keeps no name meanwhile */
 	bool revoked;
@@ -96,6 +98,13 @@ struct generation *slot_alive(const struct slot *s);
 
 /* A generation that is still kept, by number; NULL: gone. */
 struct generation *slot_generation(const struct slot *s, uint32_t number);
+
+/*
+ * The generation that a number without a name shows (kernel.md section 2, single-file bind mounts);
+ * NULL: none is alive. slot_follow() is for an open: it chooses; slot_followed() is for its fstat.
+ */
+struct generation *slot_follow(struct slot *s);
+struct generation *slot_followed(const struct slot *s);
 
 /* How long the kernel may keep the slot's name for its newest generation; in ms. */
 int64_t slot_name_ms(const struct slot *s);

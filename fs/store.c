@@ -37,7 +37,7 @@ static const char *const statement_texts[STATEMENTS] = {
 	[ROLLBACK] = "ROLLBACK",
 	[PUT_SEQUENCE] = "INSERT OR REPLACE INTO sequence VALUES (?, ?)",
 	[PUT_DIRECTORY] = "INSERT OR REPLACE INTO directory VALUES (?, ?, ?)",
-	[PUT_SLOT] = "INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[PUT_SLOT] = "INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_TOKEN] =
 		"INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_GRANT] = "INSERT OR REPLACE INTO grant VALUES (?, ?, ?)",
@@ -268,7 +268,9 @@ void store_put_slot(struct store_change *c, const struct stored_slot *s)
 	row_integer(&row, s->size);
 	row_integer(&row, s->grant);
 	row_text(&row, s->wish);
+	row_integer(&row, s->written);
 	row_integer(&row, s->imported);
+	row_integer(&row, (int64_t)s->basis);
 	row_end(c, &row);
 }
 

@@ -87,7 +87,9 @@ static int load_slot(const struct loading *l, sqlite3_stmt *s)
 		.size = column_id(s, 8),
 		.grant = column_id(s, 9),
 		.wish = column_text(s, 10),
-		.imported = sqlite3_column_int(s, 11) != 0,
+		.written = sqlite3_column_int(s, 11) != 0,
+		.imported = sqlite3_column_int(s, 12) != 0,
+		.basis = (uint64_t)sqlite3_column_int64(s, 13),
 	};
 
 	return l->visitor->slot ? l->visitor->slot(l->ctx, &slot) : 0;

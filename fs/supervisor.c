@@ -2,6 +2,7 @@
 #include "supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -219,6 +220,21 @@ static int mount_session(struct supervisor *s)
 	return r;
 }
 
+/* The terminal is the worker's until the mount answers; whoever reads our output is not held up. */
+static int leave_terminal(struct supervisor *s)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return -errno;
+	log_to_syslog(s->log);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	close(null);
+	return 0;
+}
+
 static int start(struct supervisor *s)
 {
 	int r = log_new(&s->log);
@@ -233,9 +249,9 @@ static int start(struct supervisor *s)
 		r = block_signals(s);
 	if (!r)
 		r = start_worker(s);
-	if (!r)
-		r = start_announcer(s);
-	return r;
+	if (!r && !s->plan->foreground)
+		r = leave_terminal(s);
+	return r ? r : start_announcer(s);
 }
 
 static void finish(struct supervisor *s)

@@ -40,6 +40,8 @@ struct directory {
 struct tree_events {
 	/* `s` shows another generation than `old` (0: none), or none any more. */
 	void (*rotated)(void *ctx, struct slot *s, uint32_t old);
+	/* The number of an old generation shows newer ones from now on. */
+	void (*followed)(void *ctx, struct slot *s, uint32_t old);
 	/* A directory came, went, or has other permissions. */
 	void (*reshaped)(void *ctx, struct directory *d);
 	void *ctx;

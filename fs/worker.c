@@ -72,6 +72,18 @@ static void on_rotated(void *ctx, struct slot *s, uint32_t old)
 	announce(w->plan->announcer, &a);
 }
 
+static void on_followed(void *ctx, struct slot *s, uint32_t old)
+{
+	struct worker *w = ctx;
+	struct announcement a = { .kind = ANNOUNCE_FOLLOWS };
+	static const enum facet facets[] = { FACET_VALUE, FACET_HEADERS, FACET_ENV };
+
+	for (size_t i = 0; i < sizeof facets / sizeof *facets; i++) {
+		a.old_ino = inode_number(facets[i], s->id, old);
+		announce(w->plan->announcer, &a);
+	}
+}
+
 static void on_reshaped(void *ctx, struct directory *d)
 {
 	struct worker *w = ctx;
@@ -212,7 +224,7 @@ static int read_boot_id(char id[static 40])
 
 static int open_tree(struct worker *w, struct config *config, struct sentence *why)
 {
-	const struct tree_events events = { on_rotated, on_reshaped, w };
+	const struct tree_events events = { on_rotated, on_followed, on_reshaped, w };
 	BUFFER_AUTO dir = BUFFER_INIT(LIMIT_RENDER);
 	char boot_id[40] = "";
 	int r;

@@ -21,7 +21,7 @@
 
 #include "store.h"
 
-#define TOKEN_VALUE   "eyJhbGciOiJub25lIn0.c2VjcmV0LXRva2VuLXZhbHVl.QUJDREVG"
+#define TOKEN_VALUE "eyJhbGciOiJub25lIn0.c2VjcmV0LXRva2VuLXZhbHVl.QUJDREVG"
 #define REFRESH_VALUE "the-refresh-token-that-nobody-may-see"
 
 /* A directory of its own for each test, and a store's place in it. */
@@ -71,7 +71,7 @@ static const char *path_of(const struct place *p, const char *name)
 static struct store *open_store(const struct place *p)
 {
 	struct store *store = NULL;
-	struct sentence why = {""};
+	struct sentence why = { "" };
 	int r = store_open(p->dir, &why, &store);
 
 	if (r < 0)
@@ -83,7 +83,7 @@ static struct store *open_store(const struct place *p)
 static void refuse_store(const struct place *p, int error, const char *words)
 {
 	struct store *store = NULL;
-	struct sentence why = {""};
+	struct sentence why = { "" };
 
 	assert_int_equal(store_open(p->dir, &why, &store), error);
 	assert_null(store);
@@ -99,7 +99,7 @@ struct bytes {
 static struct bytes read_file(const char *path)
 {
 	FILE *f = fopen(path, "re");
-	struct bytes b = {NULL, 0};
+	struct bytes b = { NULL, 0 };
 
 	if (!f)
 		return b;
@@ -112,8 +112,10 @@ static struct bytes read_file(const char *path)
 
 static void write_file(const char *path, const void *bytes, size_t len, mode_t mode)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	int fd;
 
+	unlink(path); /* it may be read-only */
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, bytes, len), len);
 	assert_int_equal(fchmod(fd, mode), 0);
@@ -162,14 +164,14 @@ static void put_token(struct store_change *c, uint32_t slot, uint32_t generation
 {
 	TOKEN_AUTO *token = make_token(value);
 
-	store_put_token(c, &(struct stored_token){.slot = slot,
-						  .generation = generation,
-						  .token = token,
-						  .issued_wall_ms = 1700000000000,
-						  .expires_wall_ms = INT64_MAX,
-						  .issued_boot_ms = 5000,
-						  .expires_boot_ms = 305000,
-						  .boot_id = "boot-1"});
+	store_put_token(c, &(struct stored_token){ .slot = slot,
+						   .generation = generation,
+						   .token = token,
+						   .issued_wall_ms = 1700000000000,
+						   .expires_wall_ms = INT64_MAX,
+						   .issued_boot_ms = 5000,
+						   .expires_boot_ms = 305000,
+						   .boot_id = "boot-1" });
 }
 
 static void put_grant(struct store_change *c, uint32_t id, const char *value)
@@ -178,23 +180,23 @@ static void put_grant(struct store_change *c, uint32_t id, const char *value)
 
 	if (value)
 		assert_int_equal(secret_new(value, strlen(value), &secret), 0);
-	store_put_grant(c, &(struct stored_grant){id, 1, secret});
+	store_put_grant(c, &(struct stored_grant){ id, 1, secret });
 }
 
 static void put_slot(struct store_change *c, uint32_t id, const char *name)
 {
-	store_put_slot(c, &(struct stored_slot){.id = id,
-						.directory = 1,
-						.name = name,
-						.created = true,
-						.uid = 1000,
-						.gid = 4294967294u,
-						.mode = 0440,
-						.generation = 2,
-						.size = 54,
-						.grant = 1,
-						.wish = "{\"scope\":\"a b\"}",
-						.imported = true});
+	store_put_slot(c, &(struct stored_slot){ .id = id,
+						 .directory = 1,
+						 .name = name,
+						 .created = true,
+						 .uid = 1000,
+						 .gid = 4294967294u,
+						 .mode = 0440,
+						 .generation = 2,
+						 .size = 54,
+						 .grant = 1,
+						 .wish = "{\"scope\":\"a b\"}",
+						 .imported = true });
 }
 
 /* One of each, with ids 1. */
@@ -202,14 +204,14 @@ static void fill(struct store *store)
 {
 	struct store_change *c = store_begin(store);
 
-	store_put_directory(c, &(struct stored_directory){store_new_id(store, STORE_DIRECTORY),
-							  "iam", "0123abcd"});
+	store_put_directory(c, &(struct stored_directory){ store_new_id(store, STORE_DIRECTORY),
+							   "iam", "0123abcd" });
 	put_grant(c, store_new_id(store, STORE_GRANT), REFRESH_VALUE);
 	put_slot(c, store_new_id(store, STORE_SLOT), "späicher");
 	put_token(c, 1, 1, "older.token.value");
 	put_token(c, 1, 2, TOKEN_VALUE);
-	store_put_draft(c, &(struct stored_draft){store_new_id(store, STORE_DRAFT), 1, "new", true,
-						  1000, 100, 0600});
+	store_put_draft(c, &(struct stored_draft){ store_new_id(store, STORE_DRAFT), 1, "new", true,
+						   1000, 100, 0600 });
 	assert_int_equal(commit(c), 0);
 }
 
@@ -283,13 +285,13 @@ static int see_draft(void *ctx, const struct stored_draft *d)
 	return 0;
 }
 
-static const struct store_visitor visitor = {see_directory, see_grant, see_slot, see_token,
-					     see_draft};
+static const struct store_visitor visitor = { see_directory, see_grant, see_slot, see_token,
+					      see_draft };
 
 static struct seen look(struct store *store)
 {
-	struct seen s = {.good = true};
-	struct sentence why = {""};
+	struct seen s = { .good = true };
+	struct sentence why = { "" };
 	int r = store_load(store, &visitor, &s, &why);
 
 	if (r != 0)
@@ -365,7 +367,7 @@ static void drop_slot_takes_its_tokens_along(void **state)
 static void visitor_ends_the_loading(void **state)
 {
 	struct store *store = open_store(*state);
-	struct seen s = {.stop = 42};
+	struct seen s = { .stop = 42 };
 
 	fill(store);
 	assert_int_equal(store_load(store, &visitor, &s, NULL), 42);
@@ -646,7 +648,7 @@ static void key_comes_from_the_systemd_credential(void **state)
 
 static void refuse_content(const struct place *p, const void *bytes, size_t len)
 {
-	struct bytes before = {malloc(len + 1), len};
+	struct bytes before = { malloc(len + 1), len };
 
 	assert_non_null(before.at);
 	memcpy(before.at, bytes, len);
@@ -748,8 +750,8 @@ static void half_made_store_is_made_anew(void **state)
 static void swapped_rows_do_not_open(void **state)
 {
 	struct store *store = open_store(*state);
-	struct seen s = {.good = true};
-	struct sentence why = {""};
+	struct seen s = { .good = true };
+	struct sentence why = { "" };
 
 	fill(store);
 	store_close(store);
@@ -774,7 +776,7 @@ static int commit_large(struct store *store, uint32_t generation)
 
 static void fill_disk(const char *path)
 {
-	static const char block[4096] = {1};
+	static const char block[4096] = { 1 };
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
