@@ -1,0 +1,340 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# common.bash: what every test here stands on. $TOKENFS is the program under test.
+#
+# A test owns one temporary directory T with a configuration, a state directory, a mount and its log:
+#
+#	setup() { begin; fake_start; }
+#	teardown() { finish; }
+#
+#	config <<<"$(provider iem client_credentials)"
+#	mount_start
+#	equal "$(token iem/access_token)" …
+#
+# Nothing touches the mount without a time limit. A watchdog aborts the connection of this one mount
+# when a test exceeds LIMIT seconds, because a caller of a daemon that does not answer cannot be
+# killed. Processes are ended by the pids that were recorded.
+
+bats_require_minimum_version 1.5.0
+
+E2E=${BATS_TEST_DIRNAME:?}
+SERVERS=$E2E/../servers
+PROBE=$E2E/probe.py
+TOKENFS=${TOKENFS:?is the program under test}
+LIMIT=${LIMIT:-60}
+export LC_ALL=C.UTF-8 no_proxy='*' NO_PROXY='*'
+unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
+
+# --- assertions
+
+equal() { # ACTUAL EXPECTED
+	[ "$1" = "$2" ] && return
+	printf 'got:      %s\nexpected: %s\n' "$1" "$2"
+	return 1
+}
+
+matches() { # TEXT REGEX
+	[[ $1 =~ $2 ]] && return
+	printf 'got:           %s\nexpected like: %s\n' "$1" "$2"
+	return 1
+}
+
+refuse() { # COMMAND…: it must fail
+	! "$@" || {
+		printf 'should have failed: %s\n' "$*"
+		return 1
+	}
+}
+
+eventually() { # SECONDS COMMAND…: it must come to succeed
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || {
+			printf 'never: %s\n' "$*"
+			return 1
+		}
+		sleep 0.05
+	done
+}
+
+# took MS COMMAND…: the fastest of three runs must stay below MS; a stall is longer in each of them.
+took() {
+	local most=$1 best=999999 start ms
+	shift
+	for _ in 1 2 3; do
+		start=${EPOCHREALTIME/./}
+		timeout -k 1 30 "$@" >/dev/null || return
+		ms=$(((${EPOCHREALTIME/./} - start) / 1000))
+		[ $ms -ge $best ] || best=$ms
+	done
+	[ "$best" -lt "$most" ] && return
+	printf '%s ms and not %s: %s\n' "$best" "$most" "$*"
+	return 1
+}
+
+need_root() {
+	[ "$(id -u)" = 0 ] || skip 'needs root'
+}
+
+# --- a test's own directory and processes
+
+begin() {
+	T=$(mktemp -d "${TMPDIR:-/tmp}/tokenfs-e2e.XXXXXX")
+	chmod 755 "$T"
+	CONF=$T/tokenfs.conf STATE=$T/state MNT=$T/mnt LOG=$T/log
+	PID='' PIDS=() DEVICE='' WRAP=()
+	mkdir "$MNT"
+	: >"$LOG"
+}
+
+# spawn OUTPUT COMMAND…: in a session of its own; SPAWNED is its pid, and it ends with the test.
+# Descriptor 3 is the test runner's: whoever keeps it keeps the runner waiting.
+spawn() {
+	local output=$1
+	shift
+	setsid "$@" </dev/null >>"$output" 2>&1 3>&- &
+	SPAWNED=$!
+	PIDS+=("$SPAWNED")
+}
+
+running() { # PID: it is there and no zombie
+	[ -e "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+
+ended() {
+	! running "$1"
+}
+
+descendants() { # PID…: and all below them
+	local pid children
+	for pid; do
+		children=$(cat "/proc/$pid/task/"*/children 2>/dev/null) || true
+		echo "$pid"
+		# shellcheck disable=SC2086
+		[ -z "$children" ] || descendants $children
+	done
+}
+
+finish() {
+	local pid complaint
+	# What a test mounted below T goes first: it would keep the connection.
+	awk -v under="$T/" -v main="$MNT" 'index($5, under) == 1 && $5 != main { print $5 }' \
+		/proc/self/mountinfo | tac | while read -r at; do umount -l "$at"; done
+	mount_end
+	for pid in "${PIDS[@]}"; do
+		kill "$pid" 2>/dev/null || continue
+		eventually 5 ended "$pid" >/dev/null || kill -9 "$pid"
+	done
+	complaint=$(grep -aE -A20 'Sanitizer|runtime error:' "$LOG" || true)
+	if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
+		echo '--- log'
+		tail -n 40 "$LOG"
+	fi
+	is_mounted || rm -rf --one-file-system "$T"
+	[ -z "$complaint" ] || {
+		printf '%s\n' "$complaint"
+		return 1
+	}
+}
+
+# --- the configuration
+
+# config <<…: what stands before the first section belongs to [tokenfs].
+config() {
+	{
+		printf '[tokenfs]\nstate-dir = %s\n' "$STATE"
+		cat
+	} >"$CONF"
+	chmod 600 "$CONF"
+}
+
+# secret NAME VALUE: a file that holds a secret; prints its path.
+secret() {
+	(umask 077 && printf '%s' "$2" >"$T/$1.secret")
+	printf '%s' "$T/$1.secret"
+}
+
+# provider NAME GRANT [LINE…]: a section for an account at the fake server.
+provider() {
+	local name=$1 grant=$2
+	shift 2
+	printf '%s\n' "[$name]" 'type = oauth2' "token-url = $FAKE/token" \
+		"revocation-url = $FAKE/revoke" 'client-id = client' \
+		"client-secret-file = $(secret client client-secret)" "grant = $grant" \
+		'prefetch = no' "$@"
+}
+
+# password_provider NAME PASSWORD [LINE…]
+password_provider() {
+	local name=$1 password=$2
+	shift 2
+	provider "$name" password 'user = alice' "password-file = $(secret password "$password")" "$@"
+}
+
+# --- the mount
+
+# connection: the number of this mount's connection, from its device number
+connection() {
+	awk -v at="$MNT" '$5 == at { split($3, d, ":"); n = d[2] } END { print n }' /proc/self/mountinfo
+}
+
+abort_connection() { # NUMBER
+	local fusectl=/sys/fs/fuse/connections own=''
+	[ -n "$1" ] || return 0
+	if [ ! -d "$fusectl/$1" ]; then
+		own=$(mktemp -d) && mount -t fusectl none "$own" && fusectl=$own
+	fi
+	[ ! -d "$fusectl/$1" ] || echo 1 >"$fusectl/$1/abort"
+	[ -z "$own" ] || { umount -l "$own"; rmdir "$own"; }
+}
+
+is_mounted() {
+	[ -n "$(connection)" ]
+}
+
+not_mounted() {
+	! is_mounted
+}
+
+answers() {
+	timeout -k 1 5 cat "$MNT/.status" >/dev/null 2>&1
+}
+
+up_or_dead() {
+	ended "$PID" || { is_mounted && answers; }
+}
+
+watchdog() {
+	DEVICE=$(connection)
+	(timeout "$LIMIT" tail --pid="$PID" -f /dev/null || abort_connection "$DEVICE") \
+		</dev/null >/dev/null 2>&1 3>&- &
+}
+
+# mount_start [ARGUMENT…]: `tokenfs mount -f` with our configuration, if there is one, until it
+# answers. PID is the process that was started; WRAP may hold a command that starts it.
+mount_start() {
+	local configuration=()
+	[ ! -e "$CONF" ] || configuration=(-c "$CONF")
+	spawn "$LOG" "${WRAP[@]}" "$TOKENFS" mount -f "${configuration[@]}" "$@" "$MNT"
+	PID=$SPAWNED
+	eventually 20 up_or_dead
+	running "$PID" || {
+		echo 'tokenfs ended'
+		return 1
+	}
+	watchdog
+}
+
+mount_stop() {
+	timeout -k 1 20 "$TOKENFS" unmount "$MNT"
+	eventually 15 ended "$PID"
+	not_mounted
+}
+
+# Ends whatever is left of the mount, by force where asking does not help.
+mount_end() {
+	local pid tree
+	[ -n "$PID" ] || return 0
+	tree=$(descendants "$PID")
+	if is_mounted; then
+		timeout -k 1 10 "$TOKENFS" unmount "$MNT" >/dev/null 2>&1 || true
+		! is_mounted || fusermount3 -uz "$MNT" 2>/dev/null || umount -l "$MNT" || true
+	fi
+	eventually 10 ended "$PID" >/dev/null || abort_connection "$DEVICE"
+	for pid in $tree; do
+		eventually 2 ended "$pid" >/dev/null || kill -9 "$pid" 2>/dev/null || true
+	done
+}
+
+# The process that serves: it has the store open.
+worker() {
+	local pid
+	for pid in $(descendants "$PID"); do
+		if readlink "/proc/$pid/fd/"* 2>/dev/null | grep -q '/tokenfs\.db$'; then
+			echo "$pid"
+			return
+		fi
+	done
+	return 1
+}
+
+# Everything at once, as when the machine loses power for tokenfs alone.
+kill_all() {
+	local pid tree
+	tree=$(descendants "$PID")
+	# shellcheck disable=SC2086
+	kill -9 $tree
+	for pid in $tree; do eventually 5 ended "$pid"; done
+	umount -l "$MNT" || fusermount3 -uz "$MNT"
+	PID=''
+}
+
+# --- looking at it; paths are relative to the mount
+
+token() { # PATH
+	timeout -k 1 40 cat "$MNT/$1"
+}
+
+reads() { # PATH
+	timeout -k 1 40 cat "$MNT/$1" >/dev/null 2>&1
+}
+
+probe() { # SUBCOMMAND ARGUMENT…: see probe.py
+	timeout -k 1 "${PROBE_LIMIT:-45}" python3 "$PROBE" "$@"
+}
+
+errno_of() { # CALL PATH [ARGUMENT…]: OK, or the name of the errno
+	local name=$1 path=$2
+	shift 2
+	probe "$name" "$MNT/$path" "$@"
+}
+
+put() { # PATH DOCUMENT: one write(2)
+	equal "$(errno_of create "$1" "$2")" OK
+}
+
+meta() { # PATH FILTER: of the .meta beside it
+	token "${1%/*}/.meta/${1##*/}" | jq -r "$2"
+}
+
+import() { # PATH VALUE [SECONDS]
+	put "$1" "{\"access_token\": \"$2\", \"expires_in\": ${3:-300}}"
+}
+
+reload() {
+	timeout -k 1 30 "$TOKENFS" reload -m "$MNT"
+}
+
+# --- the fake server, see tests/servers/fake.py
+
+fake_start() { # [PORT] [ARGUMENT…]
+	local port=${1:-0}
+	[ $# -eq 0 ] || shift
+	: >"$T/fake.port"
+	spawn "$T/fake.port" python3 "$SERVERS/fake.py" --port "$port" "$@"
+	FAKE_PID=$SPAWNED
+	eventually 10 grep -qx '[0-9][0-9]*' "$T/fake.port"
+	FAKE_PORT=$(grep -x '[0-9][0-9]*' "$T/fake.port")
+	FAKE=http://localhost:$FAKE_PORT
+}
+
+fake_stop() {
+	kill "$FAKE_PID"
+	eventually 5 ended "$FAKE_PID"
+}
+
+fake() { # PATH [CURL ARGUMENT…]
+	local path=$1
+	shift
+	curl -fsS --max-time 30 "$@" "$FAKE/_$path"
+}
+
+fake_set() { # JSON
+	fake control -d "$1" -o /dev/null
+}
+
+fake_count() { # [KIND]
+	fake "count/${1:-token}"
+}

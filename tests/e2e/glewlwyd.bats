@@ -1,0 +1,176 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Against a real authorization server: Glewlwyd.
+
+# shellcheck disable=SC2034 # LIMIT and PROBE_LIMIT are read by common.bash
+
+load common
+
+setup_file() {
+	command -v glewlwyd >/dev/null || return 0
+	AT_TTL=8 "$SERVERS/glewlwyd.sh" start "$BATS_FILE_TMPDIR/plain" http
+}
+
+teardown_file() {
+	"$SERVERS/glewlwyd.sh" stop "$BATS_FILE_TMPDIR/plain"
+}
+
+setup() {
+	command -v glewlwyd >/dev/null || skip 'glewlwyd is not installed'
+	begin
+	# shellcheck source=/dev/null
+	. "$BATS_FILE_TMPDIR/plain/env"
+}
+
+teardown() {
+	[ -z "${T:-}" ] || finish
+	[ ! -e "$BATS_TEST_TMPDIR/server/pid" ] || "$SERVERS/glewlwyd.sh" stop "$BATS_TEST_TMPDIR/server"
+}
+
+# own_server [http|https]: one for this test alone
+own_server() {
+	"$SERVERS/glewlwyd.sh" start "$BATS_TEST_TMPDIR/server" "$@"
+	# shellcheck source=/dev/null
+	. "$BATS_TEST_TMPDIR/server/env"
+}
+
+# account GRANT [LINE…]: a section at the issuer ISS
+account() {
+	local grant=$1
+	shift
+	printf '%s\n' '[gl]' 'type = oauth2' "issuer = $ISS" "client-id = $CLIENT" \
+		"client-secret-file = $(secret client "$SECRET")" "grant = $grant" 'prefetch = no' "$@"
+}
+
+alice() {
+	printf '%s\n' "user = $USER_NAME" "password-file = $(secret password "$USER_PW")"
+}
+
+active() { # TOKEN: what introspection says
+	curl -fsS -u "$CLIENT:$SECRET" -d "token=$1" "$ISS/introspect" | jq .active
+}
+
+password_token() { # ISSUER FILTER: by hand
+	curl -fsS -u "$CLIENT:$SECRET" --data-urlencode "username=$USER_NAME" \
+		--data-urlencode "password=$USER_PW" -d 'grant_type=password&scope=openid api.read' \
+		"$1/token" | jq -r "$2"
+}
+
+@test "client_credentials by discovery: a token that the server knows" {
+	config <<<"$(account client_credentials 'scope = api.read')"
+	mount_start
+	equal "$(active "$(token gl/access_token)")" true
+	equal "$(meta gl/access_token .scope)" api.read
+}
+
+@test "client-auth = post" {
+	config <<<"$(account client_credentials 'scope = api.read' 'client-auth = post' |
+		sed "s/^client-id = .*/client-id = $CLIENT_POST/")"
+	secret client "$SECRET_POST" >/dev/null
+	mount_start
+	[ -n "$(token gl/access_token)" ]
+}
+
+@test "password: a token, its id_token, and renewal by the refresh token" {
+	config <<<"$(account password "$(alice)" 'scope = openid api.read')"
+	mount_start
+	equal "$(active "$(token gl/access_token)")" true
+	matches "$(token gl/id_token)" '^[^.]+\.[^.]+\.[^.]+$'
+	renewed() { [ "$(meta gl/access_token .generation)" -gt 1 ]; }
+	eventually 15 renewed
+	equal "$(active "$(token gl/access_token)")" true
+}
+
+@test "a wrong password and a wrong secret are EKEYREJECTED" {
+	config <<<"$(account password 'user = alice' "password-file = $(secret password wrong)" \
+		'scope = openid api.read')"
+	mount_start
+	equal "$(errno_of open gl/access_token)" EKEYREJECTED
+	mount_stop
+	config <<<"$(account client_credentials 'scope = api.read')"
+	secret client wrong >/dev/null
+	mount_start
+	equal "$(errno_of open gl/access_token)" EKEYREJECTED
+}
+
+@test "a scope that the server does not give is EACCES" {
+	config <<<"$(account client_credentials 'scope = no.such.scope')"
+	mount_start
+	equal "$(errno_of open gl/access_token)" EACCES
+}
+
+@test "refresh_token: the configured one; a slot with one of its own" {
+	config <<<"$(account refresh_token \
+		"refresh-token-file = $(secret refresh "$(password_token "$ISS" .refresh_token)")")"
+	mount_start
+	equal "$(active "$(token gl/access_token)")" true
+	put gl/own "{\"refresh_token\": \"$(password_token "$ISS" .refresh_token)\"}"
+	equal "$(active "$(token gl/own)")" true
+}
+
+@test "rm revokes: introspection says inactive, and the next read is a new token" {
+	local value
+	config <<<"$(account client_credentials 'scope = api.read')"
+	mount_start
+	value=$(token gl/access_token)
+	equal "$(active "$value")" true
+	timeout -k 1 20 rm "$MNT/gl/access_token"
+	equal "$(active "$value")" false
+	equal "$(active "$(token gl/access_token)")" true
+}
+
+@test "rm of a slot with a refresh token of its own ends that" {
+	local refresh
+	config <<<"$(account client_credentials)"
+	mount_start
+	refresh=$(password_token "$ISS" .refresh_token)
+	put gl/own "{\"refresh_token\": \"$refresh\"}"
+	token gl/own
+	timeout -k 1 20 rm "$MNT/gl/own"
+	run curl -fsS -u "$CLIENT:$SECRET" -d "grant_type=refresh_token&refresh_token=$refresh" \
+		"$ISS/token"
+	[ "$status" -ne 0 ]
+}
+
+@test "https with its own authority" {
+	own_server https
+	config <<<"$(account client_credentials 'scope = api.read' "ca-file = $CA")"
+	mount_start
+	equal "$(curl -fsS --cacert "$CA" -u "$CLIENT:$SECRET" -d "token=$(token gl/access_token)" \
+		"$ISS/introspect" | jq .active)" true
+}
+
+@test "contract 1: 16 readers over rotations: each token read is one that the server calls active" {
+	local seconds=20
+	[ -z "${TOKENFS_LONG:-}" ] || seconds=60
+	LIMIT=$((seconds + 60)) PROBE_LIMIT=$((seconds + 30))
+	config <<<"$(account client_credentials 'scope = api.read')"
+	mount_start
+	probe introspect "$MNT/gl/access_token" $seconds 16 "$ISS/introspect" "$CLIENT" "$SECRET" \
+		>"$T/result"
+	cat "$T/result"
+	jq -e '.inactive == 0 and .errors == 0 and .reads > 100 and .tokens >= 2' "$T/result"
+}
+
+@test "contract 6: 20 rotations of one-time refresh tokens, with kill -9 of everything in between" {
+	local i value last=none
+	LIMIT=120
+	AT_TTL=2 own_server
+	ISS=$ISS_ROT
+	config <<<"$(account refresh_token \
+		"refresh-token-file = $(secret refresh "$(password_token "$ISS_ROT" .refresh_token)")")"
+	mount_start
+	another() {
+		value=$(token gl/access_token) && [ "$value" != "$last" ]
+	}
+	for i in $(seq 20); do
+		eventually 10 another
+		last=$value
+		if [ $((i % 4)) = 0 ]; then
+			kill_all
+			mount_start
+		fi
+	done
+	eventually 10 another
+	equal "$(active "$value")" true
+}

@@ -1,0 +1,463 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""fake.py: an authorization server that can deny, stall, trickle, garble and lie about lengths.
+
+    fake.py [--port N] [--tls CERTIFICATE KEY]      prints its port, and serves on 127.0.0.1
+
+What a client sees:
+    POST /token /revoke /introspect     as in RFC 6749, 7009, 7662
+    GET  /.well-known/…                 OpenID Connect Discovery and RFC 8414
+    GET  /resource                      200 for a Bearer token that is alive, else 401
+What a test sees:
+    POST /_control {"mode": …}          changes settings (see DEFAULTS), answers all of them
+    POST /_refresh_token                a new refresh token, as text
+    POST /_reset                        forgets log and counts; tokens and settings stay
+    GET  /_log                          every request: kind, method, path, headers, body, form, at
+    GET  /_count[/KIND]                 how many requests there were: token (default), revoke,
+                                        introspect, discovery, resource, all
+    GET  /_await/KIND/N[/SECONDS]       waits until there were N of them (10 s); 504 when there were not
+    GET  /_peak                         the most token requests that ever ran side by side
+    GET  /_tokens                       what was issued: access_token, issued_at, expires_in, active
+"""
+
+import argparse
+import base64
+import binascii
+import json
+import secrets
+import socket
+import ssl
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote_plus
+
+sys.dont_write_bytecode = True
+import checked  # noqa: E402
+
+DEFAULTS = {
+    "mode": "ok",           # of the token endpoint: ok, hold, stall, trickle, or a key of ANSWERS
+    "expires_in": 300,      # null: not said
+    "token": "opaque",      # opaque, checked (see checked.py), jwt
+    "length": 200,          # of an opaque token
+    "delay": 0,             # seconds before an answer of the token endpoint
+    "pace": 0.001,          # seconds between the bytes of a trickle
+    "status": 503,          # of mode busy
+    "retry_after": None,    # a Retry-After header for busy answers
+    "skew": 0,              # seconds that our Date is ahead
+    "refresh": False,       # a refresh token comes with every access token but client_credentials'
+    "rotate": False,        # a refresh token works once; a second use ends its whole family
+    "client_secret": None,  # when set, another one is refused
+    "password": None,       # the same for the password grant
+    "revoke": "ok",         # ok, busy, unsupported, stall
+    "introspect": "ok",     # ok, busy, unauthorized
+    "discovery": "both",    # both, openid, oauth, none, wrong_issuer, html
+}
+
+HTML = "<!DOCTYPE html><title>Maintenance</title><p>We are back soon."
+
+
+class Answer:
+    """One HTTP answer; `length` and `close` let it lie."""
+
+    def __init__(self, status, body=b"", kind="application/json", length=None, **headers):
+        if isinstance(body, dict):
+            body = json.dumps(body)
+        self.status = status
+        self.body = body.encode() if isinstance(body, str) else body
+        self.headers = {"Content-Type": kind, "Cache-Control": "no-store"}
+        self.headers["Content-Length"] = str(len(self.body) if length is None else length)
+        self.headers.update({name.replace("_", "-"): str(value) for name, value in headers.items()})
+        self.lies = length is not None
+        self.pace = 0
+
+
+def error(status, code, text="refused by the test server"):
+    return Answer(status, {"error": code, "error_description": text})
+
+
+def good(value="fake-token", **more):
+    return {"access_token": value, "token_type": "Bearer", "expires_in": 300} | more
+
+
+# Answers of the token endpoint that need no thought: by mode, made from the request's form.
+ANSWERS = {
+    "deny": lambda form: error(401, "invalid_client"),
+    "deny_empty": lambda form: Answer(403),
+    "invalid_grant": lambda form: error(400, "invalid_grant"),
+    "invalid_scope": lambda form: error(400, "invalid_scope"),
+    "html": lambda form: Answer(200, HTML, "text/html"),
+    "empty": lambda form: Answer(200),
+    "truncated": lambda form: Answer(200, json.dumps(good())[:-9]),
+    "length_longer": lambda form: Answer(200, good(), length=4096),
+    "length_shorter": lambda form: Answer(200, good(), length=20),
+    "huge": lambda form: Answer(200, good(padding="x" * (8 << 20))),
+    "no_token": lambda form: Answer(200, {"token_type": "Bearer", "expires_in": 300}),
+    "newline": lambda form: Answer(200, good("abc\r\nX-Injected: yes")),
+    "control": lambda form: Answer(200, good("abc\x00\x1b[31mdef")),
+    "mac": lambda form: Answer(200, good(token_type="mac")),
+    "error_200": lambda form: error(200, "invalid_client"),
+    "redirect": lambda form: Answer(302, Location="/elsewhere"),
+    "quote": lambda form: error(400, "invalid_request", "you sent " + json.dumps(form)),
+}
+
+
+class Server(ThreadingHTTPServer):
+    """The state; every change of it wakes those who wait."""
+
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self, port, tls):
+        super().__init__(("127.0.0.1", port), Handler)
+        self.scheme = "http"
+        if tls:
+            tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls_context.load_cert_chain(*tls)
+            self.socket = tls_context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False)
+            self.scheme = "https"
+        self.changed = threading.Condition()
+        self.settings = dict(DEFAULTS)
+        self.log = []
+        self.running = self.peak = 0
+        self.counter = 0
+        self.access = {}    # value -> {issued_at, expires_in, active, family}
+        self.refresh = {}   # value -> {family, used}
+        self.families = {}  # number -> alive
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], (OSError, ssl.SSLError)):
+            super().handle_error(request, client_address)
+
+    @property
+    def base(self):
+        return f"{self.scheme}://localhost:{self.server_port}"
+
+    def count(self, kind):
+        return sum(kind in ("all", entry["kind"]) for entry in self.log)
+
+    def control(self, changes):
+        unknown = set(changes) - set(DEFAULTS)
+        if unknown:
+            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+        mode = changes.get("mode", "ok")
+        if mode not in ANSWERS and mode not in ("ok", "hold", "stall", "trickle", "busy"):
+            raise ValueError(f"unknown mode: {mode}")
+        with self.changed:
+            self.settings.update(changes)
+            self.changed.notify_all()
+            return dict(self.settings)
+
+    def wait_while(self, key, value):
+        with self.changed:
+            self.changed.wait_for(lambda: self.settings[key] != value)
+
+    def make_value(self, expiry):
+        kind = self.settings["token"]
+        if kind == "checked":
+            return checked.make(self.counter, int(expiry * 1000))
+        if kind == "jwt":
+            part = lambda claims: base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
+            body = part({"n": self.counter, "exp": int(expiry)})
+            return f"{part({'alg': 'none'})}.{body}.".replace("=", "") + secrets.token_hex(16)
+        text = f"fake-{self.counter}-"
+        return text + secrets.token_hex(self.settings["length"])[: self.settings["length"] - len(text)]
+
+    def issue(self, family):
+        """One more access token: (value, what the answer says about it)."""
+        with self.changed:
+            self.counter += 1
+            now, life = time.time(), self.settings["expires_in"]
+            value = self.make_value(now + (300 if life is None else life))
+            self.access[value] = {
+                "issued_at": now, "expires_in": life, "active": True, "family": family}
+        return value, good(value, expires_in=life) if life is not None else {
+            "access_token": value, "token_type": "Bearer"}
+
+    def new_refresh_token(self, family=None):
+        with self.changed:
+            if family is None:
+                family = len(self.families)
+                self.families[family] = True
+            value = f"refresh-{family}-{len(self.refresh)}-{secrets.token_hex(12)}"
+            self.refresh[value] = {"family": family, "used": False}
+        return value
+
+    def use_refresh_token(self, value):
+        """(family, what follows it), or None for one that is dead."""
+        with self.changed:
+            known = self.refresh.get(value)
+            if not known or not self.families[known["family"]]:
+                return None
+            if not self.settings["rotate"]:
+                return known["family"], None
+            if known["used"]:
+                self.families[known["family"]] = False
+                return None
+            known["used"] = True
+        return known["family"], self.new_refresh_token(known["family"])
+
+    def alive(self, value):
+        token = self.access.get(value)
+        if not token or not token["active"] or self.families.get(token["family"]) is False:
+            return False
+        life = 300 if token["expires_in"] is None else token["expires_in"]
+        return time.time() < token["issued_at"] + life
+
+    def revoke(self, value):
+        with self.changed:
+            if value in self.access:
+                self.access[value]["active"] = False
+            elif value in self.refresh:
+                self.families[self.refresh[value]["family"]] = False
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def date_time_string(self, timestamp=None):
+        now = time.time() if timestamp is None else timestamp
+        return super().date_time_string(now + self.server.settings["skew"])
+
+    def send(self, answer):
+        try:
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            if answer.lies:
+                self.send_header("Connection", "close")
+            self.end_headers()
+            if not answer.pace:
+                self.wfile.write(answer.body)
+            for i in range(len(answer.body) if answer.pace else 0):
+                time.sleep(answer.pace)
+                self.wfile.write(answer.body[i: i + 1])
+        except OSError:
+            self.close_connection = True
+
+    def drop(self):
+        """Closes without a word."""
+        self.close_connection = True
+        try:
+            self.connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    # --- the token endpoint
+
+    def refused_client(self, form):
+        """The answer for a client or user that is not the one we know; None when all is well."""
+        server, secret = self.server, form.get("client_secret")
+        basic = self.headers.get("Authorization", "")
+        if basic.startswith("Basic "):
+            try:
+                pair = base64.b64decode(basic[6:], validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                return error(400, "invalid_request", "bad Basic")
+            secret = unquote_plus(pair.partition(":")[2])
+        if server.settings["client_secret"] not in (None, secret):
+            return error(401, "invalid_client")
+        if (form.get("grant_type") == "password"
+                and server.settings["password"] not in (None, form.get("password"))):
+            return error(400, "invalid_grant")
+        return None
+
+    def grant(self, form):
+        """The answer of a server in good order."""
+        server, kind = self.server, form.get("grant_type")
+        refused = self.refused_client(form)
+        if refused:
+            return refused
+        family = follower = None
+        if kind == "refresh_token":
+            used = server.use_refresh_token(form.get("refresh_token"))
+            if not used:
+                return error(400, "invalid_grant")
+            family, follower = used
+        elif kind == "password":
+            if server.settings["refresh"]:
+                follower = server.new_refresh_token()
+                family = server.refresh[follower]["family"]
+        elif kind != "client_credentials":
+            return error(400, "unsupported_grant_type")
+        _, body = server.issue(family)
+        if follower:
+            body["refresh_token"] = follower
+        if "scope" in form:
+            body["scope"] = form["scope"]
+        return Answer(200, body)
+
+    def busy(self):
+        after = self.server.settings["retry_after"]
+        headers = {} if after is None else {"Retry_After": after}
+        return Answer(self.server.settings["status"], "busy\n", "text/plain", **headers)
+
+    def token(self, form):
+        server = self.server
+        time.sleep(server.settings["delay"])
+        server.wait_while("mode", "hold")
+        mode = server.settings["mode"]
+        if mode == "stall":
+            server.wait_while("mode", "stall")
+            return None
+        if mode == "busy":
+            return self.busy()
+        if mode in ANSWERS:
+            return ANSWERS[mode](form)
+        answer = self.grant(form)
+        answer.pace = server.settings["pace"] if mode == "trickle" else 0
+        return answer
+
+    def counted_token(self, form):
+        server = self.server
+        with server.changed:
+            server.running += 1
+            server.peak = max(server.peak, server.running)
+        try:
+            return self.token(form)
+        finally:
+            with server.changed:
+                server.running -= 1
+
+    # --- the other endpoints
+
+    def revoke(self, form):
+        mode = self.server.settings["revoke"]
+        if mode == "busy":
+            return self.busy()
+        if mode == "unsupported":
+            return error(400, "unsupported_token_type")
+        if mode == "stall":
+            self.server.wait_while("revoke", "stall")
+            return None
+        refused = self.refused_client(form)
+        if not refused:
+            self.server.revoke(form.get("token"))
+        return refused or Answer(200)
+
+    def introspect(self, form):
+        mode = self.server.settings["introspect"]
+        if mode == "busy":
+            return self.busy()
+        if mode == "unauthorized":
+            return error(401, "invalid_client")
+        value = form.get("token")
+        known = self.server.access.get(value)
+        if not known or not self.server.alive(value):
+            return Answer(200, {"active": False})
+        return Answer(200, {"active": True, "iat": int(known["issued_at"])})
+
+    def discovery(self):
+        mode, base = self.server.settings["discovery"], self.server.base
+        style = "openid" if self.path.endswith("/openid-configuration") else "oauth"
+        if mode == "html":
+            return Answer(200, HTML, "text/html")
+        if mode not in ("both", "wrong_issuer", style):
+            return error(404, "not_found")
+        return Answer(200, {
+            "issuer": "https://another.example" if mode == "wrong_issuer" else base,
+            "token_endpoint": base + "/token",
+            "revocation_endpoint": base + "/revoke",
+            "introspection_endpoint": base + "/introspect",
+        })
+
+    def resource(self):
+        scheme, _, value = self.headers.get("Authorization", "").partition(" ")
+        if scheme == "Bearer" and self.server.alive(value):
+            return Answer(200, {"welcome": True})
+        return Answer(401, WWW_Authenticate='Bearer error="invalid_token"')
+
+    # --- what tests ask for
+
+    def await_count(self, kind, number, seconds="10"):
+        server = self.server
+        with server.changed:
+            if server.changed.wait_for(lambda: server.count(kind) >= int(number), float(seconds)):
+                return Answer(200, f"{server.count(kind)}\n", "text/plain")
+            return Answer(504, f"{server.count(kind)}\n", "text/plain")
+
+    def tokens(self):
+        return [{"access_token": value, "issued_at": token["issued_at"],
+                 "expires_in": token["expires_in"], "active": self.server.alive(value)}
+                for value, token in list(self.server.access.items())]
+
+    def reset(self):
+        with self.server.changed:
+            self.server.log.clear()
+            self.server.peak = self.server.running
+        return Answer(200)
+
+    def answer_test(self, parts, body):
+        server = self.server
+        if parts[0] == "_control":
+            try:
+                return Answer(200, server.control(json.loads(body)))
+            except (ValueError, TypeError) as mistake:
+                return Answer(400, f"{mistake}\n", "text/plain")
+        if parts[0] == "_await":
+            return self.await_count(*parts[1:])
+        if parts[0] == "_reset":
+            return self.reset()
+        text = {
+            "_refresh_token": lambda: server.new_refresh_token(),
+            "_log": lambda: json.dumps(server.log),
+            "_count": lambda: str(server.count((parts + ["token"])[1])),
+            "_peak": lambda: str(server.peak),
+            "_tokens": lambda: json.dumps(self.tokens()),
+        }.get(parts[0])
+        return Answer(200, text()) if text else Answer(404)
+
+    def note(self, kind, body, form):
+        with self.server.changed:
+            self.server.log.append({
+                "kind": kind, "method": self.command, "path": self.path, "at": time.time(),
+                "headers": dict(self.headers.items()), "body": body, "form": form})
+            self.server.changed.notify_all()
+
+    def answer_client(self, name, body):
+        form = {key: values[0] if len(values) == 1 else values
+                for key, values in parse_qs(body, keep_blank_values=True).items()}
+        kind = "discovery" if name == ".well-known" else name
+        self.note(kind, body, form)
+        posts = {"token": self.counted_token, "revoke": self.revoke, "introspect": self.introspect}
+        gets = {"discovery": self.discovery, "resource": self.resource}
+        if self.command == "POST" and kind in posts:
+            return posts[kind](form)
+        if self.command == "GET" and kind in gets:
+            return gets[kind]()
+        return Answer(405 if kind in posts or kind in gets else 404)
+
+    def serve(self):
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length).decode("utf-8", "replace")
+        parts = self.path.partition("?")[0].strip("/").split("/")
+        if parts[0].startswith("_"):
+            answer = self.answer_test(parts, body)
+        else:
+            answer = self.answer_client(parts[0], body)
+        if answer:
+            self.send(answer)
+        else:
+            self.drop()
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = serve
+
+
+def main():
+    arguments = argparse.ArgumentParser(description="an authorization server that misbehaves on demand")
+    arguments.add_argument("--port", type=int, default=0)
+    arguments.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
+    given = arguments.parse_args()
+    server = Server(given.port, given.tls)
+    print(server.server_port, flush=True)
+    server.serve_forever(poll_interval=0.05)
+
+
+if __name__ == "__main__":
+    main()
