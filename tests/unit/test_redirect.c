@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redirect, inode and the announcer's hidden names: how a number is found again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "announce.h"
+#include "inode.h"
+#include "redirect.h"
+
+static void a_number_says_what_it_was_made_of(void **state)
+{
+	struct inode in = inode_of(inode_number(FACET_ENV, INODE_ID_MAX, UINT32_MAX));
+
+	(void)state;
+	assert_int_equal(in.facet, FACET_ENV);
+	assert_int_equal(in.id, INODE_ID_MAX);
+	assert_int_equal(in.generation, UINT32_MAX);
+	in = inode_of(1); /* the root's, by the protocol of FUSE */
+	assert_int_equal(in.facet, FACET_ROOT);
+	assert_int_equal(in.generation, ROOT_DIRECTORY);
+}
+
+static void generations_and_facets_have_numbers_of_their_own(void **state)
+{
+	(void)state;
+	assert_int_not_equal(inode_number(FACET_VALUE, 7, 1), inode_number(FACET_VALUE, 7, 2));
+	assert_int_not_equal(inode_number(FACET_VALUE, 7, 1), inode_number(FACET_HEADERS, 7, 1));
+	assert_int_not_equal(inode_number(FACET_VALUE, 7, 1), inode_number(FACET_VALUE, 8, 1));
+}
+
+static void a_thread_is_known_again_for_its_slot_and_kind_only(void **state)
+{
+	struct redirects r;
+
+	(void)state;
+	redirects_init(&r, 0);
+	assert_int_equal(redirect_note(&r, 10, 1, REDIRECT_READ, 0), 0);
+	assert_non_null(redirect_find(&r, 10, 1, REDIRECT_READ, 500));
+	assert_null(redirect_find(&r, 10, 2, REDIRECT_READ, 500));
+	assert_null(redirect_find(&r, 10, 1, REDIRECT_WRITE, 500));
+	assert_null(redirect_find(&r, 11, 1, REDIRECT_READ, 500));
+	redirect_clear(&r, 10, 1, REDIRECT_READ);
+	assert_null(redirect_find(&r, 10, 1, REDIRECT_READ, 500));
+	redirects_finish(&r);
+}
+
+static void a_mark_lives_for_a_second_and_its_place_is_used_again(void **state)
+{
+	struct redirects r;
+
+	(void)state;
+	redirects_init(&r, 0);
+	for (int i = 0; i < 10000; i++)
+		assert_int_equal(redirect_note(&r, 100 + i, 1, REDIRECT_READ, i * 100), 0);
+	assert_null(redirect_find(&r, 100, 1, REDIRECT_READ, 10000 * 100));
+	assert_true(r.room <= 64);
+	redirects_finish(&r);
+}
+
+static void threads_that_cannot_be_seen_share_their_marks(void **state)
+{
+	struct redirects r;
+
+	(void)state;
+	redirects_init(&r, 0);
+	assert_int_equal(redirect_note(&r, 0, 1, REDIRECT_READ, 0), 0);
+	redirect_clear(&r, 0, 1, REDIRECT_READ); /* one came back; another may be on its way */
+	assert_non_null(redirect_find(&r, 0, 1, REDIRECT_READ, 100));
+	redirects_finish(&r);
+}
+
+static void each_writer_has_a_draft_of_its_own(void **state)
+{
+	struct redirects r;
+	uint32_t first;
+
+	(void)state;
+	redirects_init(&r, 41);
+	assert_int_equal(redirect_note(&r, 1, 5, REDIRECT_WRITE, 0), 0);
+	assert_int_equal(redirect_note(&r, 2, 5, REDIRECT_WRITE, 0), 0);
+	first = redirect_find(&r, 1, 5, REDIRECT_WRITE, 0)->draft;
+	assert_int_equal(first, 42);
+	assert_int_not_equal(first, redirect_find(&r, 2, 5, REDIRECT_WRITE, 0)->draft);
+	redirects_finish(&r);
+}
+
+static void a_hidden_name_tells_old_and_new_and_nothing_else_does(void **state)
+{
+	struct announcement a = { .old_ino = inode_number(FACET_VALUE, 9, 3),
+				  .new_ino = inode_number(FACET_VALUE, 9, 4) };
+	uint64_t old_ino = 0, new_ino = 0;
+	char name[64];
+
+	(void)state;
+	announce_hidden_name(&a, name);
+	assert_true(announce_parse(name, &old_ino, &new_ino));
+	assert_true(old_ino == a.old_ino && new_ino == a.new_ino);
+	assert_false(announce_parse("access_token", &old_ino, &new_ino));
+	assert_false(announce_parse(".next-", &old_ino, &new_ino));
+	assert_false(announce_parse(".next-12", &old_ino, &new_ino));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_number_says_what_it_was_made_of),
+		cmocka_unit_test(generations_and_facets_have_numbers_of_their_own),
+		cmocka_unit_test(a_thread_is_known_again_for_its_slot_and_kind_only),
+		cmocka_unit_test(a_mark_lives_for_a_second_and_its_place_is_used_again),
+		cmocka_unit_test(threads_that_cannot_be_seen_share_their_marks),
+		cmocka_unit_test(each_writer_has_a_draft_of_its_own),
+		cmocka_unit_test(a_hidden_name_tells_old_and_new_and_nothing_else_does),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
