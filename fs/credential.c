@@ -52,8 +52,9 @@ static int open_source(const struct secret_source *source)
 	const char *dir;
 	int fd, at;
 
+	/* Not to wait for whoever writes into a FIFO: read_source() refuses what is no plain file. */
 	if (source->place == SECRET_FILE)
-		return open(source->where, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		return open(source->where, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	dir = config_credentials_directory();
 	if (!dir) {
 		errno = ENOENT;
@@ -62,9 +63,16 @@ static int open_source(const struct secret_source *source)
 	at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (at < 0)
 		return -1;
-	fd = openat(at, source->where, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	fd = openat(at, source->where, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	close(at);
 	return fd;
+}
+
+static bool is_plain(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode);
 }
 
 static int read_source(const struct config_provider *p, const struct secret_source *source,
@@ -78,6 +86,13 @@ static int read_source(const struct config_provider *p, const struct secret_sour
 	if (fd < 0) {
 		sentence_set(why, "%s of [%s] cannot be read from %s: %s", source->key, p->name,
 			     source->where, strerror(errno));
+		return -ENOKEY;
+	}
+	if (!is_plain(fd)) {
+		close(fd);
+		sentence_set(why, "%s of [%s] cannot be read from %s: it is not a plain file; "
+				  "use %s-command for what a program hands out",
+			     source->key, p->name, source->where, source->key);
 		return -ENOKEY;
 	}
 	while ((n = read(fd, chunk, sizeof chunk)) > 0)

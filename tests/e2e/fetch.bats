@@ -380,3 +380,24 @@ $(provider iem client_credentials)"
 	meta iem/access_token "(.expires_at | fromdate) - $sent_at | . > 58 and . <= 60.5" |
 		grep -qx true
 }
+
+@test "contract 9: a password-file that was rewritten is tried at the next open" {
+	fake_set '{"password": "right"}'
+	config <<<"$(password_provider iem wrong)"
+	mount_start
+	equal "$(errno_of open iem/access_token)" EKEYREJECTED
+	equal "$(errno_of open iem/access_token)" EKEYREJECTED
+	equal "$(fake_count)" 1
+	secret password right >/dev/null
+	[ -n "$(token iem/access_token)" ]
+	equal "$(fake_count)" 2
+}
+
+@test "a secret file that is no plain file is ENOKEY with a sentence, and holds nobody up" {
+	config <<<"$(provider iem client_credentials)"
+	mount_start
+	rm "$T/client.secret"
+	mkfifo "$T/client.secret"
+	equal "$(errno_of open iem/access_token)" ENOKEY
+	grep -q 'not a plain file' "$MNT/iem/.status"
+}
