@@ -30,7 +30,7 @@ static int place_of(const char *given, struct client *c)
 	return 0;
 }
 
-int client_open(int argc, char **argv, bool *ret_json, struct client *ret)
+int client_open(const char *usage, int argc, char **argv, bool *ret_json, struct client *ret)
 {
 	const char *given = NULL;
 
@@ -39,15 +39,17 @@ int client_open(int argc, char **argv, bool *ret_json, struct client *ret)
 			given = argv[++i];
 		else if (ret_json && !strcmp(argv[i], "--json"))
 			*ret_json = true;
-		else
-			return -EINVAL;
+		else {
+			fprintf(stderr, "usage: tokenfs %s\n", usage);
+			return 2;
+		}
 	}
 	if (place_of(given, ret))
-		return -EINVAL;
+		return 1;
 	ret->root = open(ret->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (ret->root < 0) {
 		fprintf(stderr, "tokenfs: %s: %s\n", ret->mountpoint, strerror(errno));
-		return -errno;
+		return 1;
 	}
 	return 0;
 }

@@ -16,10 +16,12 @@ struct client {
 };
 
 /*
- * Reads `-m MOUNTPOINT` and (where ret_json is not NULL) `--json`, and opens the mount. Not 0: wrong
- * usage, or no mount there, which has been said on standard error.
+ * Reads `-m MOUNTPOINT` and (where ret_json is not NULL) `--json`, and opens the mount. Else the exit
+ * status, and why has been said on standard error: 2 for wrong usage (`usage` is what follows
+ * `tokenfs`), 1 when there is no mount.
  */
-int client_open(int argc, char **argv, bool *ret_json, struct client *ret);
+int client_open(const char *usage, int argc, char **argv, bool *ret_json,
+		struct client *ret);
 void client_close(struct client *c);
 
 /* A file of the mount, whole. -errno of open or read, -EBADMSG. */

@@ -27,12 +27,10 @@ int cmd_reload(int argc, char **argv)
 {
 	static const char command[] = "{\"do\":\"reload\"}\n";
 	struct client c;
-	int fd, error = 0;
+	int fd, error = client_open("reload [-m MOUNTPOINT]", argc, argv, NULL, &c);
 
-	if (client_open(argc, argv, NULL, &c)) {
-		fputs("usage: tokenfs reload [-m MOUNTPOINT]\n", stderr);
-		return 2;
-	}
+	if (error)
+		return error;
 	fd = openat(c.root, ".control", O_WRONLY | O_CLOEXEC);
 	if (fd < 0) {
 		fprintf(stderr, "tokenfs: %s/.control: %s\n", c.mountpoint, strerror(errno));

@@ -151,15 +151,13 @@ int cmd_status(int argc, char **argv)
 	struct table table = { 0 };
 	struct client c;
 	JSON_AUTO *status = NULL;
-	struct json *all = json_new_array();
+	struct json *all;
 	bool json = false;
-	int r;
+	int r = client_open("status [-m MOUNTPOINT] [--json]", argc, argv, &json, &c);
 
-	if (client_open(argc, argv, &json, &c)) {
-		json_free(all);
-		fputs("usage: tokenfs status [-m MOUNTPOINT] [--json]\n", stderr);
-		return 2;
-	}
+	if (r)
+		return r;
+	all = json_new_array();
 	r = client_read_json(&c, ".status", &status);
 	if (!r)
 		r = fill(&c, status, &table, all);
