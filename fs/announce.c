@@ -6,7 +6,6 @@
 #include <linux/fuse.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -14,42 +13,16 @@
 
 #include "buffer.h"
 
-int announcer_link_create(struct announcer_link *ret)
+void announce(const struct handover *h, const struct announcement *a)
 {
-	int ends[2];
-	void *page;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-		return -errno;
-	page = mmap(NULL, sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (page == MAP_FAILED) {
-		close(ends[0]);
-		close(ends[1]);
-		return -ENOMEM;
-	}
-	*ret = (struct announcer_link){ .to_announcer = ends[0],
-					.from_worker = ends[1],
-					.pid = page };
-	return 0;
-}
-
-void announcer_link_close(struct announcer_link *link)
-{
-	munmap((void *)(uintptr_t)link->pid, sizeof(pid_t));
-	close(link->to_announcer);
-	close(link->from_worker);
-}
-
-void announce(const struct announcer_link *link, const struct announcement *a)
-{
-	ssize_t n = send(link->to_announcer, a, sizeof *a, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = send(h->to_announcer, a, sizeof *a, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	(void)n; /* dropped when it does not fit: the next open is right without it */
 }
 
-bool announce_is_by(const struct announcer_link *link, pid_t tid)
+bool announce_is_by(const struct handover *h, pid_t tid)
 {
-	return tid && *link->pid == tid;
+	return tid && h->page->announcer == tid;
 }
 
 #define HIDDEN ".next-"
@@ -127,12 +100,12 @@ static void carry_out(const char *mountpoint, int fuse_fd, const struct announce
 }
 
 /* Nothing of the mount is kept open: it would be busy for who wants to unmount it. */
-int announcer_run(struct announcer_link *link, const char *mountpoint, int fuse_fd)
+int announcer_run(const struct handover *h, const char *mountpoint)
 {
 	struct announcement a;
 
-	*link->pid = getpid();
-	while (recv(link->from_worker, &a, sizeof a, 0) == sizeof a)
-		carry_out(mountpoint, fuse_fd, &a);
+	h->page->announcer = getpid();
+	while (recv(h->from_worker, &a, sizeof a, 0) == sizeof a)
+		carry_out(mountpoint, h->fuse_fd, &a);
 	return -errno;
 }

@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "handover.h"
+
 #define ANNOUNCE_NAME_MAX 256
 
 enum announcement_kind {
@@ -31,17 +33,9 @@ struct announcement {
 	char directory[ANNOUNCE_NAME_MAX], name[ANNOUNCE_NAME_MAX];
 };
 
-/* Made by the supervisor, inherited by everybody, so that it outlives each of them. */
-struct announcer_link {
-	int to_announcer, from_worker; /* the two ends */
-	volatile pid_t *pid;           /* of the announcer, in a page that all share */
-};
-int announcer_link_create(struct announcer_link *ret);
-void announcer_link_close(struct announcer_link *link);
-
 /* The worker's side; never blocks. */
-void announce(const struct announcer_link *link, const struct announcement *a);
-bool announce_is_by(const struct announcer_link *link, pid_t tid);
+void announce(const struct handover *h, const struct announcement *a);
+bool announce_is_by(const struct handover *h, pid_t tid);
 
 /*
  * The hidden name under which the announcer finds the new generation. Nobody else can use it.
@@ -51,6 +45,6 @@ void announce_hidden_name(const struct announcement *a, char name[static 64]);
 bool announce_parse(const char *name, uint64_t *ret_old_ino, uint64_t *ret_new_ino);
 
 /* The announcer's life, in its own process. -errno when the link breaks. */
-int announcer_run(struct announcer_link *link, const char *mountpoint, int fuse_fd);
+int announcer_run(const struct handover *h, const char *mountpoint);
 
 #endif

@@ -81,3 +81,32 @@ int client_read_json(const struct client *c, const char *path, struct json **ret
 
 	return r ? r : json_parse(buffer_string(&text), text.len, NULL, ret);
 }
+
+/* The errno is the answer; the root's .status has its sentence. */
+static void tell_why(const struct client *c, int error, const char *failed)
+{
+	JSON_AUTO *status = NULL;
+	const char *message = NULL;
+
+	if (!client_read_json(c, ".status", &status))
+		message = json_string(json_get(status, "last_error"), "message");
+	fprintf(stderr, "tokenfs: %s: %s\n", failed, message ? message : strerror(error));
+}
+
+int client_command(const struct client *c, const char *what, const char *failed)
+{
+	BUFFER_AUTO command = BUFFER_INIT(LIMIT_SENTENCE);
+	int fd = openat(c->root, ".control", O_WRONLY | O_CLOEXEC), error = 0;
+
+	if (fd < 0) {
+		fprintf(stderr, "tokenfs: %s/.control: %s\n", c->mountpoint, strerror(errno));
+		return 1;
+	}
+	buffer_format(&command, "{\"do\":\"%s\"}\n", what);
+	if (write(fd, buffer_string(&command), command.len) < 0)
+		error = errno;
+	close(fd);
+	if (error)
+		tell_why(c, error, failed);
+	return error ? 1 : 0;
+}

@@ -28,4 +28,10 @@ void client_close(struct client *c);
 int client_read(const struct client *c, const char *path, struct buffer *out);
 int client_read_json(const struct client *c, const char *path, struct json **ret);
 
+/*
+ * Writes {"do": what} to .control. 0, or the exit status 1, and what the mount says of it has been said on
+ * standard error after `failed`.
+ */
+int client_command(const struct client *c, const char *what, const char *failed);
+
 #endif

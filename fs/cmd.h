@@ -24,6 +24,7 @@ int cmd_unmount(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
+int cmd_upgrade(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 #endif

@@ -382,6 +382,11 @@ void fetch_end(struct fetch *f)
 		grant_retire(g);
 }
 
+bool fetch_is_asking(const struct fetch *f)
+{
+	return f->transfer != NULL;
+}
+
 void fetch_abort(struct fetch *f)
 {
 	f->held = true;

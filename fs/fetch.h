@@ -47,6 +47,9 @@ struct grant *fetch_grant(const struct fetch *f);
 /* After `done`: frees the fetch and lets the grant's next one run. Takes NULL. */
 void fetch_end(struct fetch *f);
 
+/* Whether its request is on the wire. */
+bool fetch_is_asking(const struct fetch *f);
+
 /* The worker ends: `done` is called with -EINTR, whatever was sent. */
 void fetch_abort(struct fetch *f);
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "supervisor.h"
+#include "worker.h"
 
 static int cmd_version(int argc, char **argv)
 {
@@ -20,6 +22,7 @@ static const struct cmd commands[] = {
 	{ "check",     "[-c FILE]",                                "find every mistake in the configuration", cmd_check },
 	{ "status",    "[-m MOUNTPOINT] [--json]",                 "show providers, tokens and errors",    cmd_status },
 	{ "reload",    "[-m MOUNTPOINT]",                          "read the configuration anew",          cmd_reload },
+	{ "upgrade",   "[-m MOUNTPOINT]",                         "go on with the program that is on disk now", cmd_upgrade },
 	{ "help",      "[COMMAND|TYPE]",                           "explain a command or a provider type", cmd_help },
 	{ "--version", "",                                         "print the version",                    cmd_version },
 	{ 0 },
@@ -41,6 +44,11 @@ int main(int argc, char **argv)
 {
 	if (argc < 2)
 		return usage(argv);
+	/* A running mount replaces its processes by this program's (supervisor.h). */
+	if (!strcmp(argv[1], "--worker"))
+		return worker_main(argc, argv);
+	if (!strcmp(argv[1], "--supervisor"))
+		return supervisor_main(argc, argv);
 	for (const struct cmd *c = commands; c->name; c++)
 		if (!strcmp(argv[1], c->name))
 			return c->run(argc - 1, argv + 1);

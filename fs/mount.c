@@ -85,6 +85,11 @@ void mount_replay(struct mount *m)
 		;
 }
 
+void mount_pause(struct mount *m)
+{
+	loop_unwatch(m->engine->loop, &m->watch);
+}
+
 static int open_session(struct mount *m, int fuse_fd)
 {
 	static const struct fuse_custom_io io = { .read = io_read, .writev = io_writev };
@@ -102,9 +107,8 @@ static int open_session(struct mount *m, int fuse_fd)
 	return fuse_session_custom_io(m->session, &io, m->watch.fd);
 }
 
-int mount_create(const struct engine *engine, struct tree *tree, struct announcer_link *announcer,
-		 struct requests *requests, int fuse_fd, const struct mount_hooks *hooks,
-		 struct mount **ret)
+int mount_create(const struct engine *engine, struct tree *tree, const struct handover *handover,
+		 struct requests *requests, const struct mount_hooks *hooks, struct mount **ret)
 {
 	struct mount *m = calloc(1, sizeof *m);
 	int r;
@@ -113,13 +117,13 @@ int mount_create(const struct engine *engine, struct tree *tree, struct announce
 		return -ENOMEM;
 	m->engine = engine;
 	m->tree = tree;
-	m->announcer = announcer;
+	m->handover = handover;
 	m->requests = requests;
 	m->hooks = *hooks;
 	/* Numbers of a worker that is gone must not come again. */
-	m->rendered = (uint64_t)loop_now(engine->loop) << 20;
+	m->rendered = (uint64_t)loop_now(engine->loop) << 4;
 	redirects_init(&m->redirects, (uint32_t)loop_now(engine->loop) << 8);
-	r = open_session(m, fuse_fd);
+	r = open_session(m, handover->fuse_fd);
 	if (r) {
 		mount_destroy(m);
 		return r;

@@ -25,13 +25,14 @@ struct mount_hooks {
 	void (*ended)(void *ctx);
 	/* `.control`: 0, or -errno and why. */
 	int (*reload)(void *ctx, struct sentence *why);
+	int (*upgrade)(void *ctx, struct sentence *why); /* begins it */
 	void *ctx;
 };
 
 struct mount {
 	const struct engine *engine;
 	struct tree *tree;
-	struct announcer_link *announcer;
+	const struct handover *handover;
 	struct requests *requests;
 	struct mount_hooks hooks;
 	bool audit;
@@ -46,15 +47,17 @@ struct mount {
 	uint64_t announced;           /* the old number that the announcer is shown under the name */
 };
 
-/* -ENOMEM, or what libfuse says. `fuse_fd` stays the caller's. Set `audit` afterwards. */
-int mount_create(const struct engine *engine, struct tree *tree, struct announcer_link *announcer,
-		 struct requests *requests, int fuse_fd, const struct mount_hooks *hooks,
-		 struct mount **ret);
+/* -ENOMEM, or what libfuse says. Set `audit` afterwards. */
+int mount_create(const struct engine *engine, struct tree *tree, const struct handover *handover,
+		 struct requests *requests, const struct mount_hooks *hooks, struct mount **ret);
 
 /* Nothing may wait any more (tree_abort). */
 struct mount *mount_destroy(struct mount *m);
 
 /* Answers what a dead worker left unanswered. */
 void mount_replay(struct mount *m);
+
+/* Reads no further requests: a successor is about to. */
+void mount_pause(struct mount *m);
 
 #endif

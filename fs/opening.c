@@ -40,8 +40,9 @@ static void render_of_directory(const struct directory *d, uint32_t file, struct
 		out->error = -ENOKEY;
 }
 
-static int render(const struct tree *t, struct inode in, struct buffer *out)
+static int render(const struct mount *m, struct inode in, struct buffer *out)
 {
+	const struct tree *t = m->tree;
 	const struct directory *d;
 	const struct slot *s;
 
@@ -56,33 +57,48 @@ static int render(const struct tree *t, struct inode in, struct buffer *out)
 			return -ESTALE;
 		render_of_directory(d, in.generation, out);
 	} else if (in.facet == FACET_ROOT && in.generation == ROOT_STATUS) {
-		render_status(t, out);
+		render_status(t, m->handover->page, out);
 	} else if (in.facet == FACET_ROOT && in.generation == ROOT_METRICS) {
 		render_metrics(t, out);
 	}
 	return buffer_error(out);
 }
 
+/* The descriptor's number holds the length, so that a worker that did not make it knows its end. */
+#define LENGTH_BITS 24
+#define LENGTH_OF(number) ((size_t)((number) & ((1u << LENGTH_BITS) - 1)))
+
+static int add_rendering(struct mount *m, struct inode in, struct rendering **ret)
+{
+	struct rendering *r = calloc(1, sizeof *r);
+	int error;
+
+	if (!r)
+		return -ENOMEM;
+	r->text = BUFFER_INIT(LIMIT_RENDER);
+	error = render(m, in, &r->text);
+	if (error) {
+		buffer_finish(&r->text);
+		free(r);
+		return error;
+	}
+	r->number = ++m->rendered << LENGTH_BITS | r->text.len;
+	r->next = m->renderings;
+	m->renderings = r;
+	*ret = r;
+	return 0;
+}
+
 static void open_rendered(struct mount *m, fuse_req_t req, struct inode in,
 			  struct fuse_file_info *fi)
 {
-	struct rendering *r = calloc(1, sizeof *r);
-	int error = r ? 0 : -ENOMEM;
+	struct rendering *r;
+	int error = add_rendering(m, in, &r);
 
-	if (r) {
-		r->text = BUFFER_INIT(LIMIT_RENDER);
-		error = render(m->tree, in, &r->text);
-	}
 	if (error) {
-		if (r)
-			buffer_finish(&r->text);
-		free(r);
 		fuse_reply_err(req, -error);
 		return;
 	}
-	r->number = ++m->rendered;
-	r->next = m->renderings;
-	m->renderings = r;
 	fi->fh = r->number;
 	fi->direct_io = 1;
 	fi->noflush = 1;
@@ -298,25 +314,30 @@ void opening_read(struct mount *m, fuse_req_t req, fuse_ino_t ino, size_t size, 
 		  struct fuse_file_info *fi)
 {
 	struct inode in = inode_of(ino);
-	BUFFER_AUTO text = BUFFER_INIT(LIMIT_RENDER);
-	const struct rendering *r;
-	int error;
+	struct rendering *r;
+	int error = 0;
 
 	if (facet_is_of_token(in.facet)) {
 		read_token(m->tree, req, in, (uint32_t)fi->fh, size, off);
 		return;
 	}
 	r = find_rendering(m, fi->fh);
-	if (r) {
-		reply_part(req, buffer_string(&r->text), r->text.len, size, off);
-		return;
+	if (!r && (size_t)off < LENGTH_OF(fi->fh)) {
+		/* Opened through a worker that is gone: whole from its start, or as long as it was. */
+		error = add_rendering(m, in, &r);
+		if (!error && off && r->text.len != LENGTH_OF(fi->fh)) {
+			drop_rendering(m, r->number);
+			error = -EIO;
+		} else if (!error) {
+			r->number = fi->fh;
+		}
 	}
-	/* Opened through a worker that is gone. */
-	error = render(m->tree, in, &text);
 	if (error)
 		fuse_reply_err(req, -error);
+	else if (r)
+		reply_part(req, buffer_string(&r->text), r->text.len, size, off);
 	else
-		reply_part(req, buffer_string(&text), text.len, size, off);
+		reply_part(req, "", 0, size, 0);
 }
 
 void opening_release(struct mount *m, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -24,7 +24,7 @@ static struct mount *mount_of(fuse_req_t req)
 
 static bool by_announcer(fuse_req_t req)
 {
-	return announce_is_by(mount_of(req)->announcer, fuse_req_ctx(req)->pid);
+	return announce_is_by(mount_of(req)->handover, fuse_req_ctx(req)->pid);
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)

@@ -243,7 +243,7 @@ void render_directory_status(const struct directory *d, struct buffer *out)
 	json_print(j, true, out);
 }
 
-void render_status(const struct tree *t, struct buffer *out)
+void render_status(const struct tree *t, const struct handover_page *page, struct buffer *out)
 {
 	JSON_AUTO *j = json_new_object();
 	struct json *providers = json_new_array();
@@ -261,6 +261,8 @@ void render_status(const struct tree *t, struct buffer *out)
 	json_set_string(j, "version", TOKENFS_VERSION);
 	json_set_string(j, "health", healthy ? "ok" : "degraded");
 	json_set_integer(j, "worker", getpid());
+	json_set_integer(j, "upgrades", page->upgrades);
+	json_set_integer(j, "failed_upgrades", page->failed_upgrades);
 	json_set(j, "last_error", failure_json(&t->refused));
 	json_set(j, "providers", providers);
 	json_print(j, true, out);

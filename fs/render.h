@@ -7,6 +7,7 @@
 #ifndef TOKENFS_RENDER_H
 #define TOKENFS_RENDER_H
 
+#include "handover.h"
 #include "inode.h"
 #include "tree.h"
 
@@ -20,7 +21,7 @@ struct json *render_meta_json(const struct slot *s);
 /* JSON, with a newline at its end. */
 void render_meta(const struct slot *s, struct buffer *out);
 void render_directory_status(const struct directory *d, struct buffer *out);
-void render_status(const struct tree *t, struct buffer *out);
+void render_status(const struct tree *t, const struct handover_page *page, struct buffer *out);
 
 /* OpenMetrics text. */
 void render_metrics(const struct tree *t, struct buffer *out);

@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -16,25 +16,30 @@
 #include <unistd.h>
 
 #include "announce.h"
+#include "handover.h"
 #include "log.h"
+#include "mountpoint.h"
 #include "ops.h"
-#include "requests.h"
 #include "worker.h"
 
 /* A worker that lived this long has nothing to do with the one before. */
 #define LONG_LIFE_MS 10000
 #define BACKOFF_MAX_MS 5000
 
+/* How long the worker of a new program may take until it serves. */
+#define UPGRADE_LIMIT_MS 15000
+
 struct supervisor {
 	const struct supervisor_plan *plan;
+	char program[PATH_MAX]; /* what is started on an upgrade */
 	struct log *log;
-	struct fuse_session *session;
-	int fuse_fd, memory_fd, signal_fd;
-	struct announcer_link link;
+	struct fuse_session *session; /* that mounted; NULL after an upgrade, when none is needed */
+	struct handover handover;
+	int signal_fd;
 	pid_t worker, announcer;
 	int64_t started_ms;
 	int deaths; /* in a row, none of them after a long life */
-	bool ending;
+	bool ending, upgrading;
 };
 
 static int64_t now_ms(void)
@@ -53,22 +58,29 @@ static void become_child(pid_t parent)
 		_exit(1);
 }
 
-static int start_worker(struct supervisor *s)
+static void plan_worker(const struct supervisor *s, int ready_fd, struct worker_plan *ret)
 {
-	const struct worker_plan plan = { .config_path = s->plan->config_path,
-					  .mountpoint = s->plan->mountpoint,
-					  .foreground = s->plan->foreground,
-					  .fuse_fd = s->fuse_fd,
-					  .memory_fd = s->memory_fd,
-					  .announcer = &s->link,
-					  .ready_fd = s->plan->ready_fd };
+	*ret = (struct worker_plan){ .config_path = s->plan->config_path,
+				     .mountpoint = s->plan->mountpoint,
+				     .foreground = s->plan->foreground,
+				     .handover = &s->handover,
+				     .ready_fd = ready_fd };
+}
+
+/* `program`: NULL for a worker of this program, which needs nothing of the disk. */
+static int start_worker(struct supervisor *s, const char *program, int ready_fd)
+{
 	pid_t parent = getpid(), pid = fork();
+	struct worker_plan plan;
 
 	if (pid < 0)
 		return -errno;
 	if (!pid) {
 		become_child(parent);
 		close(s->signal_fd);
+		plan_worker(s, ready_fd, &plan);
+		if (program)
+			_exit(worker_exec(program, &plan) ? WORKER_HOPELESS : 0);
 		exit(worker_run(&plan));
 	}
 	s->worker = pid;
@@ -90,11 +102,91 @@ static int start_announcer(struct supervisor *s)
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		signal(SIGINT, SIG_IGN);
-		_exit(announcer_run(&s->link, s->plan->mountpoint, s->fuse_fd) ? 1 : 0);
+		_exit(announcer_run(&s->handover, s->plan->mountpoint) ? 1 : 0);
 	}
 	s->announcer = pid;
 	return 0;
 }
+
+static void end_announcer(struct supervisor *s)
+{
+	if (!s->announcer)
+		return;
+	kill(s->announcer, SIGKILL);
+	waitpid(s->announcer, NULL, 0);
+	s->announcer = 0;
+	s->handover.page->announcer = 0;
+}
+
+/* --- upgrade ----------------------------------------------------------------------------------- */
+
+/* Becomes the supervisor of the program on disk. Returns only on failure. */
+static void become_program(struct supervisor *s)
+{
+	char descriptors[64], worker[16];
+
+	end_announcer(s);
+	handover_write(&s->handover, descriptors);
+	handover_keep(&s->handover, true);
+	snprintf(worker, sizeof worker, "%d", (int)s->worker);
+	execl(s->program, s->program, "--supervisor", descriptors, s->plan->mountpoint,
+	      s->plan->config_path ? s->plan->config_path : "", s->plan->foreground ? "1" : "0",
+	      worker, (char *)NULL);
+	log_line(s->log, LOG_LEVEL_ERROR, "%s cannot be started as supervisor: %s", s->program,
+		 strerror(errno));
+	handover_keep(&s->handover, false);
+	start_announcer(s);
+}
+
+/* The new worker's byte, or its end. */
+static bool comes_to_serve(int ready_fd)
+{
+	struct pollfd ready = { .fd = ready_fd, .events = POLLIN };
+	char byte;
+
+	return poll(&ready, 1, UPGRADE_LIMIT_MS) == 1 && read(ready_fd, &byte, 1) == 1;
+}
+
+static bool start_new_worker(struct supervisor *s)
+{
+	int ready[2];
+	bool serves;
+
+	if (pipe2(ready, O_CLOEXEC))
+		return false;
+	if (start_worker(s, s->program, ready[1])) {
+		close(ready[0]);
+		close(ready[1]);
+		return false;
+	}
+	close(ready[1]);
+	serves = comes_to_serve(ready[0]);
+	close(ready[0]);
+	if (!serves) {
+		kill(s->worker, SIGKILL);
+		waitpid(s->worker, NULL, 0);
+		s->worker = 0;
+	}
+	return serves;
+}
+
+/* The old worker has left what it did not answer: the new program's takes it up, or an old one again. */
+static int finish_upgrade(struct supervisor *s)
+{
+	s->upgrading = false;
+	if (!start_new_worker(s)) {
+		log_line(s->log, LOG_LEVEL_ERROR,
+			 "upgrade: %s does not come to serve; the version that ran goes on",
+			 s->program);
+		s->handover.page->failed_upgrades++;
+		return start_worker(s, NULL, -1);
+	}
+	become_program(s);
+	s->handover.page->failed_upgrades++;
+	return 0;
+}
+
+/* --- signals and deaths ------------------------------------------------------------------------ */
 
 /* How long the next worker waits: the first death costs nothing, a row of them more and more. */
 static int64_t backoff_ms(struct supervisor *s)
@@ -123,6 +215,8 @@ static void wait_before_next(struct supervisor *s)
 static bool replace_worker(struct supervisor *s, int status)
 {
 	s->worker = 0;
+	if (s->upgrading)
+		return finish_upgrade(s) == 0;
 	if (s->ending || (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_UNMOUNTED))
 		return false;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_HOPELESS)
@@ -134,7 +228,7 @@ static bool replace_worker(struct supervisor *s, int status)
 		log_line(s->log, LOG_LEVEL_WARNING, "the worker ended with status %d: another one goes on",
 			 WEXITSTATUS(status));
 	wait_before_next(s);
-	return start_worker(s) == 0;
+	return start_worker(s, NULL, -1) == 0;
 }
 
 /* false: the mount is over; ret_status is the exit status. */
@@ -144,6 +238,7 @@ static bool reap(struct supervisor *s, int *ret_status)
 
 	if (s->announcer && waitpid(s->announcer, &status, WNOHANG) == s->announcer) {
 		s->announcer = 0;
+		s->handover.page->announcer = 0;
 		/* Without it nobody is told of rotations, and opens are right all the same. */
 		if (!s->ending && WIFSIGNALED(status))
 			start_announcer(s);
@@ -158,10 +253,20 @@ static bool reap(struct supervisor *s, int *ret_status)
 
 static void unmount(struct supervisor *s)
 {
+	struct sentence why;
+
 	s->ending = true;
-	fuse_session_unmount(s->session);
+	mountpoint_unmount(s->plan->mountpoint, true, &why);
 	if (s->worker)
 		kill(s->worker, SIGTERM);
+}
+
+static void upgrade(struct supervisor *s)
+{
+	if (!s->worker || s->upgrading || s->ending)
+		return;
+	s->upgrading = true;
+	kill(s->worker, SIGUSR1);
 }
 
 /* false: the mount is over. */
@@ -178,6 +283,9 @@ static bool on_signal(struct supervisor *s, int *ret_status)
 		if (s->worker)
 			kill(s->worker, SIGHUP);
 		return true;
+	case SIGUSR2:
+		upgrade(s);
+		return true;
 	default:
 		unmount(s);
 		return true;
@@ -193,12 +301,14 @@ static int block_signals(struct supervisor *s)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
 	return s->signal_fd < 0 ? -errno : 0;
 }
 
-static int mount_session(struct supervisor *s)
+/* libfuse mounts; what is handed over is a descriptor of our own. */
+static int mount_filesystem(struct supervisor *s)
 {
 	static const struct fuse_lowlevel_ops none;
 	char *argv[] = { (char[]){ "tokenfs" }, (char[]){ "-o" }, NULL, NULL };
@@ -214,7 +324,9 @@ static int mount_session(struct supervisor *s)
 	else if (fuse_session_mount(s->session, s->plan->mountpoint))
 		r = -EIO;
 	else
-		s->fuse_fd = fuse_session_fd(s->session);
+		s->handover.fuse_fd = fcntl(fuse_session_fd(s->session), F_DUPFD_CLOEXEC, 3);
+	if (!r && s->handover.fuse_fd < 0)
+		r = -errno;
 	fuse_opt_free_args(&args);
 	free(argv[2]);
 	return r;
@@ -235,20 +347,28 @@ static int leave_terminal(struct supervisor *s)
 	return 0;
 }
 
+static int find_program(struct supervisor *s)
+{
+	ssize_t n = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
+
+	if (n < 0)
+		return -errno;
+	s->program[n] = 0;
+	return 0;
+}
+
 static int start(struct supervisor *s)
 {
-	int r = log_new(&s->log);
+	int r = find_program(s);
 
 	if (!r)
-		r = requests_create(&s->memory_fd);
+		r = handover_create(&s->handover);
 	if (!r)
-		r = announcer_link_create(&s->link);
-	if (!r)
-		r = mount_session(s);
+		r = mount_filesystem(s);
 	if (!r)
 		r = block_signals(s);
 	if (!r)
-		r = start_worker(s);
+		r = start_worker(s, NULL, s->plan->ready_fd);
 	if (!r && !s->plan->foreground)
 		r = leave_terminal(s);
 	return r ? r : start_announcer(s);
@@ -256,28 +376,75 @@ static int start(struct supervisor *s)
 
 static void finish(struct supervisor *s)
 {
-	if (s->announcer) {
-		kill(s->announcer, SIGKILL);
-		waitpid(s->announcer, NULL, 0);
-	}
+	struct sentence why;
+
+	end_announcer(s);
 	if (s->session) {
 		fuse_session_unmount(s->session);
 		fuse_session_destroy(s->session);
+	} else if (mountpoint_is_ours(s->plan->mountpoint)) {
+		mountpoint_unmount(s->plan->mountpoint, true, &why);
 	}
+	handover_close(&s->handover);
 	log_free(s->log);
+}
+
+static int serve(struct supervisor *s)
+{
+	int status = 1;
+
+	prctl(PR_SET_NAME, "tokenfs-superv");
+	while (on_signal(s, &status))
+		;
+	return status;
 }
 
 int supervisor_run(const struct supervisor_plan *plan)
 {
-	struct supervisor s = { .plan = plan, .fuse_fd = -1, .memory_fd = -1, .signal_fd = -1 };
-	int status = 1, r = start(&s);
+	struct supervisor s = { .plan = plan, .signal_fd = -1 };
+	int status = 1, r = log_new(&s.log);
 
+	if (!r)
+		r = start(&s);
 	if (r && s.log)
 		log_line(s.log, LOG_LEVEL_ERROR, "%s cannot be mounted: %s", plan->mountpoint,
 			 strerror(-r));
-	prctl(PR_SET_NAME, "tokenfs-superv");
-	while (!r && on_signal(&s, &status))
-		;
+	if (!r)
+		status = serve(&s);
 	finish(&s);
-	return r ? 1 : status;
+	return status;
+}
+
+/* tokenfs --supervisor HANDOVER MOUNTPOINT CONFIG FOREGROUND WORKER */
+int supervisor_main(int argc, char **argv)
+{
+	struct supervisor_plan plan = { .ready_fd = -1 };
+	struct supervisor s = { .plan = &plan, .signal_fd = -1 };
+	int status = 1, r;
+
+	if (argc != 7 || log_new(&s.log))
+		return 1;
+	plan.mountpoint = argv[3];
+	plan.config_path = argv[4][0] ? argv[4] : NULL;
+	plan.foreground = argv[5][0] == '1';
+	s.worker = (pid_t)strtol(argv[6], NULL, 10);
+	s.started_ms = now_ms();
+	if (!plan.foreground)
+		log_to_syslog(s.log);
+	r = find_program(&s);
+	if (!r)
+		r = handover_read(argv[2], &s.handover);
+	if (!r)
+		r = block_signals(&s);
+	if (!r)
+		r = start_announcer(&s);
+	if (r) {
+		log_line(s.log, LOG_LEVEL_ERROR, "the supervisor cannot go on: %s", strerror(-r));
+	} else {
+		s.handover.page->upgrades++;
+		log_line(s.log, LOG_LEVEL_NOTICE, "upgraded: %s serves", s.program);
+		status = serve(&s);
+	}
+	finish(&s);
+	return status;
 }

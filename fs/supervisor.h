@@ -8,6 +8,10 @@
  *
  * SIGTERM and SIGINT unmount, SIGHUP is the worker's (reload). When the supervisor is killed its
  * children go with it, so that a service manager can start all of it anew.
+ *
+ * SIGUSR2 upgrades to the program that is on disk now: its worker takes over from the old one; if it
+ * does not come to serve, an old one goes on as before; if it does, the supervisor replaces itself by
+ * exec (same process, same children) and starts the new program's announcer.
  */
 #ifndef TOKENFS_SUPERVISOR_H
 #define TOKENFS_SUPERVISOR_H
@@ -24,5 +28,8 @@ struct supervisor_plan {
 
 /* Until it is unmounted. Returns the exit status; says on standard error why it could not start. */
 int supervisor_run(const struct supervisor_plan *plan);
+
+/* `tokenfs --supervisor …`: goes on where the supervisor that was this process stopped. */
+int supervisor_main(int argc, char **argv);
 
 #endif

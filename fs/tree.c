@@ -641,6 +641,17 @@ static void abort_queue(struct grant *g)
 		fetch_abort(g->first);
 }
 
+bool tree_is_asking(const struct tree *t)
+{
+	for (size_t i = 0; i < t->slots.n; i++) {
+		const struct grant *g = t->slots.at[i]->grant;
+
+		if (g->first && fetch_is_asking(g->first))
+			return true;
+	}
+	return false;
+}
+
 void tree_abort(struct tree *t)
 {
 	for (size_t i = 0; i < t->slots.n; i++)

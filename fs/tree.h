@@ -77,6 +77,9 @@ int tree_create(const struct engine *engine, const struct tree_events *events, c
 		struct sentence *why, struct tree **ret);
 struct tree *tree_destroy(struct tree *t);
 
+/* Whether an answer of a server is awaited. */
+bool tree_is_asking(const struct tree *t);
+
 /* The worker ends: whoever waits is told so (-EINTR), whatever runs is dropped. */
 void tree_abort(struct tree *t);
 

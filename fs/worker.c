@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -25,6 +26,10 @@
 #include "store.h"
 #include "tree.h"
 
+/* How long an upgrade waits for what is on the wire, and how often it looks. */
+#define DRAIN_LIMIT_MS 10000
+#define DRAIN_STEP_MS 5
+
 struct worker {
 	const struct worker_plan *plan;
 	struct engine engine;
@@ -32,6 +37,9 @@ struct worker {
 	struct requests *requests;
 	struct mount *mount;
 	struct watch signals;
+	struct timer drain;
+	int64_t drain_until;
+	int status;
 	bool ready;
 };
 
@@ -69,7 +77,7 @@ static void on_rotated(void *ctx, struct slot *s, uint32_t old)
 
 	snprintf(a.directory, sizeof a.directory, "%s", s->directory->name);
 	snprintf(a.name, sizeof a.name, "%s", s->name);
-	announce(w->plan->announcer, &a);
+	announce(w->plan->handover, &a);
 }
 
 static void on_followed(void *ctx, struct slot *s, uint32_t old)
@@ -80,7 +88,7 @@ static void on_followed(void *ctx, struct slot *s, uint32_t old)
 
 	for (size_t i = 0; i < sizeof facets / sizeof *facets; i++) {
 		a.old_ino = inode_number(facets[i], s->id, old);
-		announce(w->plan->announcer, &a);
+		announce(w->plan->handover, &a);
 	}
 }
 
@@ -90,7 +98,7 @@ static void on_reshaped(void *ctx, struct directory *d)
 	struct announcement a = { .kind = ANNOUNCE_RESHAPED, .parent_ino = ROOT_DIRECTORY };
 
 	snprintf(a.directory, sizeof a.directory, "%s", d->name);
-	announce(w->plan->announcer, &a);
+	announce(w->plan->handover, &a);
 }
 
 static void on_answers(void *ctx)
@@ -102,15 +110,15 @@ static void on_answers(void *ctx)
 		return;
 	w->ready = true;
 	log_line(w->engine.log, LOG_LEVEL_NOTICE, "%s is mounted", w->plan->mountpoint);
-	if (w->plan->foreground)
-		return;
-	/* The terminal is given back: whoever started us is told, and the journal gets the rest. */
-	log_to_syslog(w->engine.log);
 	if (w->plan->ready_fd >= 0) {
 		ssize_t n = write(w->plan->ready_fd, "R", 1);
 
 		(void)n;
 	}
+	if (w->plan->foreground)
+		return;
+	/* The terminal is given back; the journal gets the rest. */
+	log_to_syslog(w->engine.log);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return;
@@ -170,6 +178,35 @@ static int reload(void *ctx, struct sentence *why)
 	return 0;
 }
 
+static int upgrade(void *ctx, struct sentence *why)
+{
+	(void)ctx;
+	if (!kill(getppid(), SIGUSR2))
+		return 0;
+	sentence_set(why, "the supervisor cannot be reached: %s", strerror(errno));
+	return -errno;
+}
+
+/* What is on the wire may be a refresh token's only answer: it is waited for, within a limit. */
+static void on_drain(struct timer *t)
+{
+	struct worker *w = t->ctx;
+	int64_t now = loop_now(w->engine.loop);
+
+	if (now < w->drain_until && tree_is_asking(w->tree) &&
+	    !timer_start(w->engine.loop, t, now + DRAIN_STEP_MS))
+		return;
+	w->status = WORKER_HANDED_OVER;
+	loop_stop(w->engine.loop);
+}
+
+static void drain(struct worker *w)
+{
+	mount_pause(w->mount);
+	w->drain_until = loop_now(w->engine.loop) + DRAIN_LIMIT_MS;
+	on_drain(&w->drain);
+}
+
 static void on_signal(struct watch *watch, short revents)
 {
 	struct worker *w = watch->ctx;
@@ -181,6 +218,8 @@ static void on_signal(struct watch *watch, short revents)
 		return;
 	if (info.ssi_signo == SIGHUP)
 		reload(w, &why);
+	else if (info.ssi_signo == SIGUSR1)
+		drain(w);
 	else
 		loop_stop(w->engine.loop);
 }
@@ -192,6 +231,7 @@ static int watch_signals(struct worker *w)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* Ctrl-C is the supervisor's: it unmounts */
@@ -245,13 +285,14 @@ static int open_tree(struct worker *w, struct config *config, struct sentence *w
 static int open_mount(struct worker *w)
 {
 	const struct mount_hooks hooks = {
-		.answers = on_answers, .ended = on_ended, .reload = reload, .ctx = w
+		.answers = on_answers, .ended = on_ended, .reload = reload,
+		.upgrade = upgrade, .ctx = w
 	};
-	int r = requests_map(w->plan->memory_fd, &w->requests);
+	int r = requests_map(w->plan->handover->memory_fd, &w->requests);
 
 	if (!r)
-		r = mount_create(&w->engine, w->tree, w->plan->announcer, w->requests,
-				 w->plan->fuse_fd, &hooks, &w->mount);
+		r = mount_create(&w->engine, w->tree, w->plan->handover, w->requests, &hooks,
+				 &w->mount);
 	if (!r)
 		w->mount->audit = settings_yes(w->tree->edition->config->mount, "audit");
 	return r;
@@ -305,6 +346,7 @@ int worker_run(const struct worker_plan *plan)
 	prctl(PR_SET_NAME, "tokenfs-worker");
 	if (sodium_init() < 0 || log_new(&w.engine.log))
 		return WORKER_HOPELESS;
+	w.drain = (struct timer){ .due = on_drain, .ctx = &w };
 	close_memory(w.engine.log);
 	r = start(&w, &why);
 	if (r) {
@@ -318,6 +360,41 @@ int worker_run(const struct worker_plan *plan)
 	mount_replay(w.mount);
 	tree_prefetch(w.tree);
 	r = loop_run(w.engine.loop);
+	if (w.status == WORKER_HANDED_OVER) {
+		/* Who waits is not told: the successor answers. */
+		store_close(w.engine.store);
+		_exit(w.status);
+	}
 	finish(&w);
 	return r ? 1 : WORKER_UNMOUNTED;
+}
+
+/* tokenfs --worker HANDOVER MOUNTPOINT CONFIG FOREGROUND READY */
+int worker_main(int argc, char **argv)
+{
+	struct handover h;
+	struct worker_plan plan = { .handover = &h };
+
+	if (argc != 7 || handover_read(argv[2], &h))
+		return WORKER_HOPELESS;
+	plan.mountpoint = argv[3];
+	plan.config_path = argv[4][0] ? argv[4] : NULL;
+	plan.foreground = argv[5][0] == '1';
+	plan.ready_fd = (int)strtol(argv[6], NULL, 10);
+	return worker_run(&plan);
+}
+
+int worker_exec(const char *program, const struct worker_plan *plan)
+{
+	char descriptors[64], ready[16];
+
+	handover_write(plan->handover, descriptors);
+	handover_keep(plan->handover, true);
+	if (plan->ready_fd >= 0)
+		fcntl(plan->ready_fd, F_SETFD, 0);
+	snprintf(ready, sizeof ready, "%d", plan->ready_fd);
+	execl(program, program, "--worker", descriptors, plan->mountpoint,
+	      plan->config_path ? plan->config_path : "", plan->foreground ? "1" : "0", ready,
+	      (char *)NULL);
+	return -errno;
 }

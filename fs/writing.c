@@ -281,8 +281,10 @@ static void write_control(struct mount *m, fuse_req_t req, const char *bytes, si
 	what = r ? NULL : json_string(j, "do");
 	if (what && !strcmp(what, "reload")) {
 		r = m->hooks.reload(m->hooks.ctx, &why);
+	} else if (what && !strcmp(what, "upgrade")) {
+		r = m->hooks.upgrade(m->hooks.ctx, &why);
 	} else if (!r) {
-		sentence_set(&why, "say {\"do\":\"reload\"}");
+		sentence_set(&why, "say {\"do\":\"reload\"} or {\"do\":\"upgrade\"}");
 		r = -EINVAL;
 	}
 	*refused = (struct failure){ .error = r == -EBADMSG ? -EINVAL : r,

@@ -292,6 +292,40 @@ def watch(ready, seconds, *paths):
     print("OK" if not awaited else "nothing heard: " + " ".join(awaited.values()))
 
 
+def intrude(directory, name, seconds):
+    """Tries for SECONDS to use the hidden name under which NAME is about to be replaced, and of those
+    before and after it: what came of each call, by errno."""
+    path, outcomes = os.path.join(directory, name), collections.defaultdict(collections.Counter)
+    aside = os.path.join(directory, "aside")
+    calls = {
+        "open": read_all,
+        "stat": os.stat,
+        "touch": lambda hidden: os.utime(hidden, (1, 1)),
+        "create": lambda hidden: os.close(os.open(hidden, os.O_CREAT | os.O_WRONLY, 0o600)),
+        "unlink": os.unlink,
+        "from": lambda hidden: os.rename(hidden, path),
+        "to": lambda hidden: os.rename(path, hidden),
+        "link": lambda hidden: os.link(hidden, aside),
+        "symlink": lambda hidden: os.symlink("x", hidden),
+        "mkdir": os.mkdir,
+    }
+    end, known = time.monotonic() + float(seconds), os.stat(path).st_ino
+    while time.monotonic() < end:
+        number = os.stat(path).st_ino
+        step = number - known or 1
+        known = number
+        for offset in (0, 1, -1):
+            old = number + offset * step
+            hidden = os.path.join(directory, f".next-{old:016x}-{old + step:016x}")
+            for kind, do in calls.items():
+                try:
+                    do(hidden)
+                    outcomes[kind]["OK"] += 1
+                except OSError as error:
+                    outcomes[kind][name_of(error)] += 1
+    print(json.dumps(outcomes))
+
+
 def make(counter, life_ms):
     print(checked.make(int(counter), int(time.time() * 1000) + int(life_ms), "imp"))
 
@@ -313,7 +347,7 @@ TOOLS = {
     "exact": exact, "mmap": through_mmap, "sendfile": through_sendfile, "pieces": pieces,
     "xattrs": names, "crowd": crowd, "hold": hold, "interrupt": interrupt, "answers": answers,
     "remaining": remaining, "watch": watch, "until-failure": until_failure, "introspect": introspect,
-    "make": make, "mute": mute, "core-limit": core_limit,
+    "intrude": intrude, "make": make, "mute": mute, "core-limit": core_limit,
 }
 
 

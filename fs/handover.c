@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "handover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "requests.h"
+
+static int map_page(struct handover *h)
+{
+	void *page = mmap(NULL, sizeof *h->page, PROT_READ | PROT_WRITE, MAP_SHARED, h->page_fd, 0);
+
+	if (page == MAP_FAILED)
+		return -errno;
+	h->page = page;
+	return 0;
+}
+
+static int make_page(struct handover *h)
+{
+	int r;
+
+	h->page_fd = memfd_create("tokenfs-page", MFD_CLOEXEC);
+	if (h->page_fd < 0 || ftruncate(h->page_fd, sizeof *h->page))
+		return -errno;
+	r = map_page(h);
+	if (!r)
+		h->page->layout = HANDOVER_LAYOUT;
+	return r;
+}
+
+int handover_create(struct handover *ret)
+{
+	struct handover h = { -1, -1, -1, -1, -1, NULL };
+	int ends[2], r;
+
+	r = requests_create(&h.memory_fd);
+	if (!r)
+		r = make_page(&h);
+	if (!r && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		r = -errno;
+	if (r) {
+		handover_close(&h);
+		return r;
+	}
+	h.to_announcer = ends[0];
+	h.from_worker = ends[1];
+	*ret = h;
+	return 0;
+}
+
+#define DESCRIPTORS 5
+
+static void list(const struct handover *h, int fds[static DESCRIPTORS])
+{
+	fds[0] = h->fuse_fd;
+	fds[1] = h->memory_fd;
+	fds[2] = h->to_announcer;
+	fds[3] = h->from_worker;
+	fds[4] = h->page_fd;
+}
+
+void handover_close(struct handover *h)
+{
+	int fds[DESCRIPTORS];
+
+	list(h, fds);
+	if (h->page)
+		munmap(h->page, sizeof *h->page);
+	h->page = NULL;
+	for (int i = 0; i < DESCRIPTORS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+void handover_write(const struct handover *h, char text[static 64])
+{
+	snprintf(text, 64, "%d,%d,%d,%d,%d", h->fuse_fd, h->memory_fd, h->to_announcer,
+		 h->from_worker, h->page_fd);
+}
+
+void handover_keep(const struct handover *h, bool over_exec)
+{
+	int fds[DESCRIPTORS];
+
+	list(h, fds);
+	for (int i = 0; i < DESCRIPTORS; i++)
+		fcntl(fds[i], F_SETFD, over_exec ? 0 : FD_CLOEXEC);
+}
+
+int handover_read(const char *text, struct handover *ret)
+{
+	struct handover h = { 0 };
+	int r;
+
+	if (sscanf(text, "%d,%d,%d,%d,%d", &h.fuse_fd, &h.memory_fd, &h.to_announcer,
+		   &h.from_worker, &h.page_fd) != DESCRIPTORS)
+		return -EINVAL;
+	handover_keep(&h, false);
+	r = map_page(&h);
+	if (r)
+		return r;
+	if (h.page->layout != HANDOVER_LAYOUT) {
+		munmap(h.page, sizeof *h.page);
+		return -EPROTO;
+	}
+	*ret = h;
+	return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handover: what outlives a worker, an announcer, and a supervisor that is replaced by a newer one: the
+ * FUSE descriptor, the memory of unanswered requests, the link to the announcer, and a page of facts.
+ *
+ * The supervisor makes it; children inherit it by fork, or through exec as text (handover_write). The
+ * descriptors, the page's layout and that of requests.h are an interface between versions.
+ */
+#ifndef TOKENFS_HANDOVER_H
+#define TOKENFS_HANDOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define HANDOVER_LAYOUT 1
+
+/* Shared by all processes of a mount; no secret in it. */
+struct handover_page {
+	uint32_t layout;
+	volatile pid_t announcer;          /* 0: none */
+	volatile uint32_t upgrades;        /* that succeeded */
+	volatile uint32_t failed_upgrades; /* … and that left the old one serving */
+};
+
+struct handover {
+	int fuse_fd, memory_fd;
+	int to_announcer, from_worker; /* the link's two ends */
+	int page_fd;
+	struct handover_page *page;
+};
+
+/* All but the FUSE descriptor, which is -1. -errno. */
+int handover_create(struct handover *ret);
+void handover_close(struct handover *h);
+
+/* Through exec: the descriptors as text, and whether they stay open over it. */
+void handover_write(const struct handover *h, char text[static 64]);
+void handover_keep(const struct handover *h, bool over_exec);
+
+/* Takes it up again. -EINVAL: not such a text; -EPROTO: of another layout; -errno. */
+int handover_read(const char *text, struct handover *ret);
+
+#endif
