@@ -22,7 +22,7 @@ _tokenfs_directories() {
 
 _tokenfs() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='mount unmount check status reload help' types='oauth2 local static'
+	local commands='mount unmount check status reload upgrade help' types='oauth2 local static'
 
 	if ((COMP_CWORD == 1)); then
 		_tokenfs_words "$commands --version" "$word"
@@ -50,7 +50,7 @@ _tokenfs() {
 	unmount) _tokenfs_words "$(_tokenfs_mountpoints)" "$word" ;;
 	check) _tokenfs_words '-c' "$word" ;;
 	status) _tokenfs_words '-m --json' "$word" ;;
-	reload) _tokenfs_words '-m' "$word" ;;
+	reload | upgrade) _tokenfs_words '-m' "$word" ;;
 	help) ((COMP_CWORD > 2)) || _tokenfs_words "$commands $types" "$word" ;;
 	esac
 }
