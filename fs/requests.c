@@ -155,6 +155,11 @@ struct requests *requests_unmap(struct requests *r)
 	return NULL;
 }
 
+bool requests_inherited(const struct requests *r)
+{
+	return r->memory->init_len != 0;
+}
+
 bool requests_left(const struct requests *r)
 {
 	return r->replays;

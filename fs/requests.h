@@ -24,6 +24,9 @@ int requests_create(int *ret_fd);
 int requests_map(int memory_fd, struct requests **ret);
 struct requests *requests_unmap(struct requests *r);
 
+/* Whether a worker of this mount was here before. */
+bool requests_inherited(const struct requests *r);
+
 /* Whether something is to be replayed before the next request comes from the kernel. */
 bool requests_left(const struct requests *r);
 

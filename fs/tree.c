@@ -225,6 +225,20 @@ void tree_drop_draft(struct tree *t, struct draft *draft)
 	free(draft);
 }
 
+void tree_drop_drafts(struct tree *t)
+{
+	struct store_change *c;
+
+	if (!t->drafts)
+		return;
+	c = store_begin(t->engine->store);
+	for (const struct draft *d = t->drafts; d; d = d->next)
+		store_drop_draft(c, d->id);
+	store_commit(c, NULL, NULL);
+	while (t->drafts)
+		tree_drop_draft(t, t->drafts);
+}
+
 /* --- the store --------------------------------------------------------------------------------- */
 
 static int add_directory(struct tree *t, uint32_t id, const char *name, const char *identity,
@@ -467,6 +481,19 @@ static void put_declared(struct store_change *c, const struct slot *s)
 						 .mode = s->access.mode });
 }
 
+/* Contract 14: the kernel enforces what it last heard, so it must hear of a change. */
+static void set_access(struct slot *s, const struct access *access)
+{
+	struct tree *t = s->directory->tree;
+
+	if (s->access.uid == access->uid && s->access.gid == access->gid &&
+	    s->access.mode == access->mode)
+		return;
+	s->access = *access;
+	if (s->generation)
+		t->events.followed(t->events.ctx, s, s->generation);
+}
+
 static int declare(struct directory *d, const char *name, const struct access *access,
 		   const struct settings *wish, struct store_change *c)
 {
@@ -481,7 +508,7 @@ static int declare(struct directory *d, const char *name, const struct access *a
 		put_declared(c, s);
 	}
 	s->kind = SLOT_DECLARED;
-	s->access = *access;
+	set_access(s, access);
 	if (s->written)
 		return 0;
 	s->wish = settings_free(s->wish);

@@ -85,8 +85,8 @@ void tree_abort(struct tree *t);
 
 /*
  * Puts a configuration in force: the first one, or another after a reload. Takes it over, also on
- * failure. What did not change keeps its tokens; what was refused may be tried again. 0, or -ENOMEM or
- * the store's error.
+ * failure. What did not change keeps its tokens; what was refused may be tried again. 0; -ENOMEM; or
+ * the store's error: it is in force, but a restart may not know its new names.
  */
 int tree_configure(struct tree *t, struct config *config);
 
@@ -123,5 +123,8 @@ int tree_add_draft(struct tree *t, uint32_t id, struct directory *d, const char 
 		   struct draft **ret);
 struct draft *tree_draft(const struct tree *t, uint32_t id);
 void tree_drop_draft(struct tree *t, struct draft *draft);
+
+/* Forgets those that an earlier mount left: no descriptor can lead to them any more. */
+void tree_drop_drafts(struct tree *t);
 
 #endif

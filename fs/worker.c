@@ -169,7 +169,8 @@ static int reload(void *ctx, struct sentence *why)
 		return r == -ENOMEM ? r : -EINVAL;
 	r = tree_configure(w->tree, config);
 	if (r) {
-		sentence_set(why, "the configuration could not be put in force: %s", strerror(-r));
+		sentence_set(why, "the configuration is in force, but could not be stored: %s",
+			     strerror(-r));
 		return r;
 	}
 	w->mount->audit = settings_yes(w->tree->edition->config->mount, "audit");
@@ -293,6 +294,8 @@ static int open_mount(struct worker *w)
 	if (!r)
 		r = mount_create(&w->engine, w->tree, w->plan->handover, w->requests, &hooks,
 				 &w->mount);
+	if (!r && !requests_inherited(w->requests))
+		tree_drop_drafts(w->tree);
 	if (!r)
 		w->mount->audit = settings_yes(w->tree->edition->config->mount, "audit");
 	return r;

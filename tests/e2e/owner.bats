@@ -90,3 +90,22 @@ EOT
 	mount_start
 	equal "$(stat -c %u "$MNT/shared/new")" 12345
 }
+
+@test "contract 14: what a reload narrows is enforced at once, through a bind mount too" {
+	config <<'EOT'
+allow-other = yes
+[theirs]
+type = local
+mode = 0444
+EOT
+	mount_start
+	timeout -k 1 5 cat "$MNT/theirs/access_token" >/dev/null
+	touch "$T/bound"
+	mount --bind "$MNT/theirs/access_token" "$T/bound"
+	as 34567 cat "$T/bound" "$MNT/theirs/access_token"
+	sed -i 's/0444/0600/' "$CONF"
+	timeout -k 1 20 "$TOKENFS" reload -m "$MNT"
+	narrowed() { denied 34567 cat "$T/bound" && denied 34567 cat "$MNT/theirs/access_token"; }
+	eventually 5 narrowed
+	umount "$T/bound"
+}
