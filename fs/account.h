@@ -35,6 +35,7 @@ struct memo *memo_unref(struct memo *m); /* takes NULL, returns NULL */
 
 struct account {
 	const struct engine *engine;
+	uint32_t directory; /* its id in the store */
 	struct edition *edition;
 	const struct config_provider *config; /* in that edition */
 	struct memo *memo;                    /* or NULL */

@@ -90,6 +90,9 @@ static void carry_out(const char *mountpoint, int fuse_fd, const struct announce
 		forget_name(fuse_fd, a->parent_ino, a->name);
 		forget_inode(fuse_fd, a->old_ino, 0);
 		break;
+	case ANNOUNCE_CHANGED:
+		forget_inode(fuse_fd, a->old_ino, 0);
+		break;
 	case ANNOUNCE_FOLLOWS:
 		forget_inode(fuse_fd, a->old_ino, -1);
 		break;

@@ -24,6 +24,7 @@ enum announcement_kind {
 	ANNOUNCE_ROTATED, /* `name` in `directory` shows new_ino now, it was old_ino (or cold) */
 	ANNOUNCE_REVOKED, /* old_ino is over: its pages and its name must go */
 	ANNOUNCE_FOLLOWS, /* old_ino shows a newer generation: its attributes must be asked for */
+	ANNOUNCE_CHANGED, /* old_ino has other attributes or bytes: both must be asked for */
 	ANNOUNCE_RESHAPED, /* the directory `directory` came, went, or has other permissions */
 };
 

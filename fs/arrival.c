@@ -52,7 +52,7 @@ static uint32_t oldest_kept(const struct slot *s, uint32_t newest)
 
 struct slot_row {
 	const struct settings *wish;
-	bool written, imported;
+	bool created, written, imported;
 	uint32_t generation, size, grant;
 	uint64_t basis;
 };
@@ -60,14 +60,12 @@ struct slot_row {
 static void put_slot(struct store_change *c, const struct slot *s, const struct slot_row *row)
 {
 	BUFFER_AUTO wish = BUFFER_INIT(LIMIT_DOCUMENT);
-	bool created = s->kind == SLOT_CREATED || s->kind == SLOT_DRAFT;
-
 	if (row->written && row->wish)
 		wish_write(row->wish, &wish);
 	store_put_slot(c, &(struct stored_slot){ .id = s->id,
 						 .directory = s->directory->id,
 						 .name = s->name,
-						 .created = created,
+						 .created = row->created,
 						 .uid = s->access.uid,
 						 .gid = s->access.gid,
 						 .mode = s->access.mode,
@@ -98,16 +96,18 @@ static void put_grant(struct store_change *c, struct storing *w)
 	struct grant *g = w->grant;
 	struct secret *secret = w->secret ? w->secret : g->secret;
 
-	if (g->retired)
+	/* Nobody lives on it any more: its row is gone, and stays so. */
+	if (g->retired || (g->own && w->slot->kind == SLOT_DEAD))
 		return;
 	if (!g->id && (secret || g->own))
 		g->id = store_new_id(engine_of(w->slot)->store, STORE_GRANT);
-	if (g->id && (w->rotated || g->unsaved || w->document))
-		store_put_grant(c, &(struct stored_grant){ .id = g->id,
-							   .directory = w->slot->directory->id,
-							   .secret = w->drop_secret && !w->secret
-									     ? NULL
-									     : secret });
+	if (g->id && (w->rotated || g->unsaved || w->document)) {
+		struct stored_grant row;
+
+		grant_row(g, &row);
+		row.secret = w->drop_secret && !w->secret ? NULL : secret;
+		store_put_grant(c, &row);
+	}
 }
 
 /* A rotated secret is the only one that still works: it is used even if the disk refused it. */
@@ -117,6 +117,13 @@ static void apply_grant(struct storing *w, int error)
 		return;
 	grant_hold(w->grant, w->secret);
 	w->grant->unsaved = error != 0;
+	if (error) {
+		struct sentence why;
+
+		/* Not one more exchange after the other while nothing of it can be kept. */
+		sentence_set(&why, "what the server gave could not be stored: %s", strerror(-error));
+		grant_backs_off(w->grant, error, -1, &why);
+	}
 }
 
 static void apply_document(struct storing *w)
@@ -131,7 +138,7 @@ static void apply_document(struct storing *w)
 	s->grant = w->grant;
 	s->live->epoch++;
 	s->live->failure = (struct failure){ 0 };
-	if (s->kind == SLOT_DRAFT)
+	if (s->kind != SLOT_DECLARED)
 		s->kind = SLOT_CREATED;
 	if (old->own && old != w->grant)
 		grant_retire(old);
@@ -215,7 +222,9 @@ static void put_all(struct store_change *c, struct storing *w)
 {
 	struct slot *s = w->slot;
 	struct grant *grant = w->document ? w->grant : s->grant;
+	bool created = s->kind == SLOT_CREATED || (w->document && s->kind != SLOT_DECLARED);
 	struct slot_row row = { .wish = w->document ? w->wish : s->wish,
+				.created = created,
 				.written = w->document || s->written,
 				.imported = w->document ? w->imported : s->imported };
 
@@ -226,7 +235,8 @@ static void put_all(struct store_change *c, struct storing *w)
 		row.generation = w->shown->number;
 		row.size = (uint32_t)token_len(w->shown->token);
 		row.grant = grant->own ? grant->id : 0;
-		w->basis = row.basis = slot_basis(s, row.wish);
+		/* What was written is for no settings: a change of them does not end it. */
+		w->basis = row.basis = w->shown->imported ? 0 : slot_basis(s, row.wish);
 		put_slot(c, s, &row);
 		put_generation(c, s, w->shown);
 	}
@@ -252,8 +262,8 @@ void arrival_store(struct slot *s, const struct arrival *a, arrival_done *done, 
 				       .rotated = a->secret || a->drop_secret,
 				       .document = a->document,
 				       .wish = a->wish,
-				       .imported = a->imported && !a->wish && !a->grant->own &&
-						   s->kind != SLOT_DECLARED,
+				       .imported = a->imported && settings_equal(a->wish, NULL) &&
+						   !a->grant->own && s->kind != SLOT_DECLARED,
 				       .done = done,
 				       .ctx = ctx };
 		r = prepare(s, a, w);

@@ -49,7 +49,7 @@ int cmd_check(int argc, char **argv)
 	}
 	if (optind != argc)
 		return usage();
-	r = config_load(path, &mistakes, &c);
+	r = config_load(path, NULL, &mistakes, &c);
 	fputs(buffer_string(&mistakes), stderr);
 	if (r < 0 && mistakes.len == 0)
 		fprintf(stderr, "tokenfs: cannot read the configuration: %s\n", strerror(-r));

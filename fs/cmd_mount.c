@@ -119,7 +119,7 @@ static int check_config(const struct arguments *a, struct buffer *options)
 {
 	BUFFER_AUTO mistakes = BUFFER_INIT(LIMIT_RENDER);
 	struct config *config;
-	int r = config_load(a->config_path, &mistakes, &config);
+	int r = config_load(a->config_path, NULL, &mistakes, &config);
 
 	if (r) {
 		fputs(buffer_string(&mistakes), stderr);

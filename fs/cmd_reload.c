@@ -9,7 +9,7 @@ int cmd_reload(int argc, char **argv)
 
 	if (status)
 		return status;
-	status = client_command(&c, "reload", "not reloaded, the old configuration stays in force");
+	status = client_command(&c, "reload", "reload");
 	client_close(&c);
 	return status;
 }

@@ -504,9 +504,10 @@ static int load(const char *path, bool named, struct config *c, struct config_re
 	return report->mistakes > 0 ? -EINVAL : 0;
 }
 
-int config_load(const char *path, struct buffer *mistakes, struct config **ret)
+int config_load(const char *path, const char *mountpoint, struct buffer *mistakes,
+		struct config **ret)
 {
-	struct config_report report = { .lines = mistakes };
+	struct config_report report = { .lines = mistakes, .mountpoint = mountpoint };
 	BUFFER_AUTO place = BUFFER_INIT(8192);
 	CONFIG_AUTO *c = calloc(1, sizeof(*c));
 	int r;

@@ -70,9 +70,11 @@ extern const struct field config_common_fields[];
  * Reads everything. `path`: the file named by -c, or NULL for the default places. Mistakes are written
  * to `mistakes` as lines, and then nothing is returned: -EINVAL. A named file that is not there is
  * -ENOENT (and a line). Warnings (insecure-tls, a secret file that others can read) are lines that
- * begin with `warning: ` after the place, and do not fail.
+ * begin with `warning: ` after the place, and do not fail. `mountpoint`: where the mount is, or NULL: a
+ * file below it is a mistake, since the mount would wait for itself.
  */
-int config_load(const char *path, struct buffer *mistakes, struct config **ret);
+int config_load(const char *path, const char *mountpoint, struct buffer *mistakes,
+		struct config **ret);
 struct config *config_free(struct config *c);
 
 /* The file that would be read first, for messages; static inside the config when loaded by default. */

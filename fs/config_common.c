@@ -113,8 +113,13 @@ static const struct {
 void config_common_check(const struct config_section *section, const struct settings *s,
 			 struct config_report *report)
 {
+	const char *ca_file = settings_text(s, "ca-file");
 	struct sentence why;
 
+	if (ca_file && !config_check_outside(report, section->file,
+					     config_section_line(section, "ca-file"), "ca-file",
+					     ca_file))
+		return;
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (settings_has(s, checks[i].key) && checks[i].check(s, checks[i].key, &why) < 0)
 			config_mistake(report, section->file,

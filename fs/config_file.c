@@ -416,3 +416,17 @@ void config_text_read(const char *path, struct config_report *report, struct con
 	else
 		read_parts(buffer_string(&parts), report, ret);
 }
+
+bool config_check_outside(struct config_report *r, const char *file, int line, const char *key,
+			  const char *path)
+{
+	size_t len = r->mountpoint ? strlen(r->mountpoint) : 0;
+
+	if (!len || strncmp(path, r->mountpoint, len) != 0 || (path[len] && path[len] != '/'))
+		return true;
+	config_mistake(r, file, line,
+		       "%s: %.200s is inside the mount, which would wait for itself: name a file "
+		       "outside of it",
+		       key, path);
+	return false;
+}

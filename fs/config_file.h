@@ -23,9 +23,14 @@
 /* What is wrong; `error` is our own trouble (-ENOMEM), and sticky. */
 struct config_report {
 	struct buffer *lines; /* or NULL */
+	const char *mountpoint; /* or NULL */
 	unsigned int mistakes;
 	int error;
 };
+
+/* A mistake when `path` is at or below the mountpoint: nobody may even look there. true: it is not. */
+bool config_check_outside(struct config_report *r, const char *file, int line, const char *key,
+			  const char *path);
 
 /* Add `file:line: …`; line 0 is the file as a whole. */
 void config_mistake(struct config_report *r, const char *file, int line, const char *format, ...)

@@ -77,6 +77,8 @@ static void check_secret_file(const struct config_section *section, const struct
 	if (e->value[0] != '/')
 		config_mistake(report, section->file, e->line,
 			       "%s is an absolute path: it begins with /", e->key);
+	else if (!config_check_outside(report, section->file, e->line, e->key, e->value))
+		return;
 	else if (check_file(e->value, &open, &why) < 0)
 		config_mistake(report, section->file, e->line, "%s: %s", e->key, why.text);
 	else if (open)

@@ -196,8 +196,9 @@ uint64_t credential_signature(const struct config_provider *provider)
 		sum = sum * 1000003;
 		if (stat(s->where, &st))
 			continue;
+		/* ctime: a chmod that lets us read it counts too */
 		sum += (uint64_t)st.st_ino * 31 + (uint64_t)st.st_size * 7 +
-		       (uint64_t)st.st_mtim.tv_sec * 1000000007u + (uint64_t)st.st_mtim.tv_nsec;
+		       (uint64_t)st.st_ctim.tv_sec * 1000000007u + (uint64_t)st.st_ctim.tv_nsec;
 	}
 	return sum;
 }

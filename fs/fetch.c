@@ -28,7 +28,9 @@ struct fetch {
 	const struct config_provider *config; /* in force when it began */
 	struct memo *memo;                    /* which exchange.memo stands in */
 	struct settings *wish;                /* a copy: the slot's may be rewritten meanwhile */
+	uint64_t signature; /* of the secret files, as they were read */
 	bool running, sent, over;
+	bool soft; /* a final error that is tried again all the same */
 	bool held; /* by the grant's back-off: nothing was asked, nothing is noted */
 	int steps;
 	int64_t deadline;
@@ -93,10 +95,12 @@ static void note_grant(struct fetch *f, int error)
 {
 	struct exchange *x = &f->exchange;
 
+	if (f->edition != f->grant->account->edition)
+		return; /* of settings that are not in force any more */
 	if (!error)
 		grant_succeeded(f->grant);
-	else if (is_final(error))
-		grant_locks(f->grant, error, &x->why);
+	else if (is_final(error) && !f->soft)
+		grant_locks(f->grant, error, &x->why, f->signature);
 	else if (!is_of_slot(error))
 		grant_backs_off(f->grant, error, error == -EAGAIN ? x->wait_ms : -1, &x->why);
 }
@@ -154,6 +158,9 @@ static void conclude(struct fetch *f, int error)
 
 	if (error && !f->exchange.why.text[0])
 		sentence_set(&f->exchange.why, "%s", strerror(-error));
+	/* Circles, and requests that grew too large: the server led us there. */
+	if (error == -ELOOP || error == -EFBIG || error == -EIO)
+		result.error = error = -EPROTO;
 	f->over = true;
 	timer_stop(loop_of(f), &f->timer);
 	note_memo(f);
@@ -161,6 +168,7 @@ static void conclude(struct fetch *f, int error)
 		*(error ? &f->grant->account->failed : &f->grant->account->fetched) += 1;
 		if (f->exchange.purpose == PURPOSE_FETCH || is_final(error))
 			note_grant(f, error);
+		grant_keep_lock(f->grant);
 		note_log(f, error);
 	}
 	f->done(f->ctx, f, &result);
@@ -266,6 +274,7 @@ static void on_gathered(void *ctx, int error, const struct sentence *why)
 		advance(f);
 		return;
 	}
+	f->soft = true; /* a command that failed may work in a while */
 	f->exchange.why = *why;
 	conclude(f, error);
 }
@@ -300,6 +309,7 @@ static void run(struct fetch *f)
 		conclude(f, r);
 		return;
 	}
+	f->signature = credential_signature(f->config);
 	r = credential_gather(loop_of(f), f->config, account_timeout(a), on_gathered, f, &x->why,
 			      &f->gathering);
 	if (r == GATHER_READY)
@@ -316,6 +326,7 @@ static void on_timer(struct timer *t)
 		run(f);
 		return;
 	}
+	f->deadline = 0; /* a person took his time: the next request has all of ours */
 	set_deadline(f);
 	advance(f);
 }

@@ -8,6 +8,7 @@
 
 #include "credential.h"
 #include "policy.h"
+#include "store.h"
 
 void grant_init(struct grant *g, struct account *account)
 {
@@ -49,6 +50,53 @@ void grant_hold(struct grant *g, struct secret *secret)
 	secret_unref(old);
 }
 
+void grant_row(const struct grant *g, struct stored_grant *ret)
+{
+	*ret = (struct stored_grant){ .id = g->id,
+				      .directory = g->account->directory,
+				      .own = g->own,
+				      .secret = g->secret };
+	if (!g->failure.locked)
+		return;
+	ret->locked = g->failure.error;
+	ret->locked_wall_ms = g->failure.at_wall_ms;
+	ret->signature = g->signature;
+	ret->why = g->failure.why.text;
+}
+
+void grant_keep_lock(struct grant *g)
+{
+	struct store *store = g->account->engine->store;
+	struct stored_grant row;
+	struct store_change *c;
+
+	if (g->failure.locked == g->lock_stored || g->retired || (g->own && !g->id))
+		return;
+	if (!g->id)
+		g->id = store_new_id(store, STORE_GRANT);
+	grant_row(g, &row);
+	c = store_begin(store);
+	store_put_grant(c, &row);
+	store_commit(c, NULL, NULL);
+	g->lock_stored = g->failure.locked;
+}
+
+void grant_restore(struct grant *g, const struct stored_grant *row)
+{
+	g->id = row->id;
+	grant_hold(g, row->secret);
+	if (!row->locked)
+		return;
+	g->lock_stored = true;
+	g->signature = row->signature;
+	g->failure = (struct failure){ .error = row->locked,
+				       .locked = true,
+				       .count = 1,
+				       .retry_at = POLICY_NEVER,
+				       .at_wall_ms = row->locked_wall_ms };
+	sentence_set(&g->failure.why, "%s", row->why);
+}
+
 int grant_admits(struct grant *g, struct sentence *why)
 {
 	struct failure *f = &g->failure;
@@ -87,12 +135,12 @@ void grant_backs_off(struct grant *g, int error, int64_t asked_ms, const struct 
 					      asked_ms, randombytes_random());
 }
 
-void grant_locks(struct grant *g, int error, const struct sentence *why)
+void grant_locks(struct grant *g, int error, const struct sentence *why, uint64_t signature)
 {
 	fail(g, error, why);
 	g->failure.locked = true;
 	g->failure.retry_at = POLICY_NEVER;
-	g->signature = credential_signature(g->account->config);
+	g->signature = signature;
 	credential_forget(g->account->config);
 }
 

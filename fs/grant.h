@@ -31,11 +31,14 @@ struct failure {
 	struct sentence why;
 };
 
+struct stored_grant;
+
 struct grant {
 	uint32_t id; /* in the store; 0: nothing of it is stored */
 	bool own;    /* a slot's own: allocated by grant_new() */
 	bool retired;
 	bool unsaved; /* the secret could not be stored: with the next change */
+	bool lock_stored; /* the store has it that this one is locked */
 	struct account *account;
 	struct secret *secret; /* refresh token or key; NULL: none (yet) */
 	struct failure failure;
@@ -52,6 +55,15 @@ int grant_new(struct account *account, struct secret *secret, struct grant **ret
 /* Nobody lives on this one of grant_new() any more: it is freed when its queue is empty. */
 void grant_retire(struct grant *g);
 
+/*
+ * Its row, with the lock if there is one: a successor of this worker must not try what was refused
+ * (contract 9). grant_keep_lock() writes it when that changed; a grant that is in no row yet and holds
+ * nothing stays in none.
+ */
+void grant_row(const struct grant *g, struct stored_grant *ret);
+void grant_keep_lock(struct grant *g);
+void grant_restore(struct grant *g, const struct stored_grant *row);
+
 /* Replaces the secret; takes a reference, NULL: none. */
 void grant_hold(struct grant *g, struct secret *secret);
 
@@ -63,8 +75,8 @@ void grant_succeeded(struct grant *g);
 /* Transient: backs off; `asked_ms` from Retry-After, -1 none. */
 void grant_backs_off(struct grant *g, int error, int64_t asked_ms, const struct sentence *why);
 
-/* Final: locks. */
-void grant_locks(struct grant *g, int error, const struct sentence *why);
+/* Final: locks. `signature`: of the secret files that were refused. */
+void grant_locks(struct grant *g, int error, const struct sentence *why, uint64_t signature);
 
 /* Something changed: whatever failed may be tried again at once. */
 void grant_reopens(struct grant *g);

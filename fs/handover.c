@@ -35,12 +35,16 @@ static int make_page(struct handover *h)
 
 int handover_create(struct handover *ret)
 {
-	struct handover h = { -1, -1, -1, -1, -1, NULL };
+	struct handover h = { -1, -1, -1, -1, -1, -1, NULL };
 	int ends[2], r;
 
 	r = requests_create(&h.memory_fd);
 	if (!r)
 		r = make_page(&h);
+	if (!r) {
+		h.config_fd = memfd_create("tokenfs-config", MFD_CLOEXEC);
+		r = h.config_fd < 0 ? -errno : 0;
+	}
 	if (!r && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		r = -errno;
 	if (r) {
@@ -53,7 +57,7 @@ int handover_create(struct handover *ret)
 	return 0;
 }
 
-#define DESCRIPTORS 5
+#define DESCRIPTORS 6
 
 static void list(const struct handover *h, int fds[static DESCRIPTORS])
 {
@@ -62,6 +66,7 @@ static void list(const struct handover *h, int fds[static DESCRIPTORS])
 	fds[2] = h->to_announcer;
 	fds[3] = h->from_worker;
 	fds[4] = h->page_fd;
+	fds[5] = h->config_fd;
 }
 
 void handover_close(struct handover *h)
@@ -79,8 +84,8 @@ void handover_close(struct handover *h)
 
 void handover_write(const struct handover *h, char text[static 64])
 {
-	snprintf(text, 64, "%d,%d,%d,%d,%d", h->fuse_fd, h->memory_fd, h->to_announcer,
-		 h->from_worker, h->page_fd);
+	snprintf(text, 64, "%d,%d,%d,%d,%d,%d", h->fuse_fd, h->memory_fd, h->to_announcer,
+		 h->from_worker, h->page_fd, h->config_fd);
 }
 
 void handover_keep(const struct handover *h, bool over_exec)
@@ -97,8 +102,8 @@ int handover_read(const char *text, struct handover *ret)
 	struct handover h = { 0 };
 	int r;
 
-	if (sscanf(text, "%d,%d,%d,%d,%d", &h.fuse_fd, &h.memory_fd, &h.to_announcer,
-		   &h.from_worker, &h.page_fd) != DESCRIPTORS)
+	if (sscanf(text, "%d,%d,%d,%d,%d,%d", &h.fuse_fd, &h.memory_fd, &h.to_announcer,
+		   &h.from_worker, &h.page_fd, &h.config_fd) != DESCRIPTORS)
 		return -EINVAL;
 	handover_keep(&h, false);
 	r = map_page(&h);

@@ -13,12 +13,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define HANDOVER_LAYOUT 1
+#define HANDOVER_LAYOUT 2
 
 /* Shared by all processes of a mount; no secret in it. */
 struct handover_page {
 	uint32_t layout;
 	volatile pid_t announcer;          /* 0: none */
+	volatile uint32_t answered;        /* a worker has come to serve */
 	volatile uint32_t upgrades;        /* that succeeded */
 	volatile uint32_t failed_upgrades; /* … and that left the old one serving */
 };
@@ -27,6 +28,7 @@ struct handover {
 	int fuse_fd, memory_fd;
 	int to_announcer, from_worker; /* the link's two ends */
 	int page_fd;
+	int config_fd; /* the configuration in force, as text: a worker's death changes nothing */
 	struct handover_page *page;
 };
 

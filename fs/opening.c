@@ -136,6 +136,14 @@ void opening_finish(struct mount *m)
 
 /* --- tokens ------------------------------------------------------------------------------------ */
 
+/* A draft that is opened for reading is a name that still leads a writer there: the slot's token. */
+static struct inode readable(fuse_ino_t ino)
+{
+	struct inode in = inode_of(ino);
+
+	return in.facet == FACET_DRAFT ? (struct inode){ FACET_VALUE, in.id, 0 } : in;
+}
+
 static void audit(const struct mount *m, const struct fuse_ctx *who, const struct slot *s,
 		  const struct generation *g)
 {
@@ -260,8 +268,14 @@ static void open_document(struct mount *m, fuse_req_t req, struct inode in,
 
 void opening_begin(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct inode in = inode_of(ino);
+	struct inode in = readable(ino);
 	struct slot *s;
+
+	redirect_clear(&m->redirects, fuse_req_ctx(req)->pid, in.id, REDIRECT_WRITE);
+	if (in.facet == FACET_NEW) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
 
 	if (in.facet == FACET_DIRECTORY && in.generation == DIRECTORY_DOCUMENT) {
 		open_document(m, req, in, fi);
@@ -295,7 +309,7 @@ static void read_token(const struct tree *t, fuse_req_t req, struct inode in, ui
 		       size_t size, off_t off)
 {
 	BUFFER_AUTO text = BUFFER_INIT(LIMIT_RENDER);
-	const struct slot *s = node_slot(t, in);
+	const struct slot *s = tree_slot_by_id(t, in.id); /* a hidden one's too: it is open */
 	const struct generation *g = s ? slot_generation(s, generation) : NULL;
 	int r;
 
@@ -313,7 +327,7 @@ static void read_token(const struct tree *t, fuse_req_t req, struct inode in, ui
 void opening_read(struct mount *m, fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		  struct fuse_file_info *fi)
 {
-	struct inode in = inode_of(ino);
+	struct inode in = readable(ino);
 	struct rendering *r;
 	int error = 0;
 
@@ -342,7 +356,7 @@ void opening_read(struct mount *m, fuse_req_t req, fuse_ino_t ino, size_t size, 
 
 void opening_release(struct mount *m, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct inode in = inode_of(ino);
+	struct inode in = readable(ino);
 	struct slot *s;
 	struct generation *g;
 
@@ -350,7 +364,7 @@ void opening_release(struct mount *m, fuse_ino_t ino, struct fuse_file_info *fi)
 		drop_rendering(m, fi->fh);
 		return;
 	}
-	s = node_slot(m->tree, in);
+	s = tree_slot_by_id(m->tree, in.id);
 	g = s ? slot_generation(s, (uint32_t)fi->fh) : NULL;
 	if (g && g->opens)
 		g->opens--;

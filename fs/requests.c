@@ -11,7 +11,7 @@
 
 #include <sodium.h>
 
-#define LAYOUT 1
+#define LAYOUT 2
 #define MAGIC 0x746f6b656e667301u
 
 /* What the kernel may send at once: a write of LIMIT_DOCUMENT and what goes before it. */
@@ -20,16 +20,23 @@
 #define SMALLS 4096u
 #define LARGES 32u
 
-/* After this many workers have died over one request, it is answered EIO. */
-#define ATTEMPTS_MAX 2
+/*
+ * A request over which a worker died counts ten, one that only waited meanwhile counts one. At twenty
+ * (two workers died over it) it is answered EIO.
+ */
+#define BLAME 10
+#define BLAME_MAX 20
+
+/* Places that what may wait long must leave free. */
+#define RESERVE 64
 
 struct small {
-	uint32_t attempts, len; /* len is set last, and cleared first: 0 is no request */
+	uint32_t blame, len; /* len is set last, and cleared first: 0 is no request */
 	unsigned char bytes[SMALL_SIZE - 8];
 };
 
 struct large {
-	uint32_t attempts, len;
+	uint32_t blame, len;
 	unsigned char bytes[INBOX];
 };
 
@@ -37,6 +44,7 @@ struct memory {
 	uint64_t magic;
 	uint32_t layout, init_len;
 	uint32_t init_answered, pad;
+	uint64_t current; /* `unique` of what is being served: to blame if the worker dies */
 	unsigned char init[1024];
 	/* Read into here; a header that is not zero is a request that no place has been found for yet. */
 	unsigned char inbox[INBOX];
@@ -50,7 +58,8 @@ struct requests {
 	unsigned int smalls, larges;           /* how many are kept */
 	unsigned int small_top;                /* no place at or above it is taken */
 	unsigned int left_small, left_large;   /* how far the replay has come */
-	bool replays, left_init, left_inbox;
+	bool replays, replayed, left_init, left_inbox;
+	uint64_t suspect; /* what the predecessor died over */
 	uint64_t muted; /* `unique` of the replayed FUSE_INIT */
 };
 
@@ -115,6 +124,7 @@ static void find_left(struct requests *r)
 	r->left_init = m->init_len != 0;
 	r->left_inbox = len_of(m->inbox) != 0;
 	r->replays = true;
+	r->suspect = m->current;
 	if (r->left_init && m->init_answered)
 		r->muted = unique_of(m->init);
 }
@@ -165,6 +175,11 @@ bool requests_left(const struct requests *r)
 	return r->replays;
 }
 
+bool requests_is_replay(const struct requests *r)
+{
+	return r->replayed;
+}
+
 bool requests_full(const struct requests *r)
 {
 	return r->smalls == SMALLS || r->larges == LARGES;
@@ -176,9 +191,9 @@ static ssize_t too_short(void)
 	return -1;
 }
 
-static void answer_eio(int fuse_fd, uint64_t unique)
+static void answer(int fuse_fd, uint64_t unique, int error)
 {
-	struct fuse_out_header out = { .len = sizeof out, .error = -EIO, .unique = unique };
+	struct fuse_out_header out = { .len = sizeof out, .error = error, .unique = unique };
 	ssize_t n = write(fuse_fd, &out, sizeof out);
 
 	(void)n;
@@ -202,7 +217,7 @@ static void wipe_small(struct requests *r, unsigned int i)
 
 	s->len = 0;
 	sodium_memzero(s->bytes, len);
-	s->attempts = 0;
+	s->blame = 0;
 	r->small[i] = 0;
 	r->smalls--;
 	while (r->small_top && !r->small[r->small_top - 1])
@@ -216,7 +231,7 @@ static void wipe_large(struct requests *r, unsigned int i)
 
 	l->len = 0;
 	sodium_memzero(l->bytes, len);
-	l->attempts = 0;
+	l->blame = 0;
 	r->large[i] = 0;
 	r->larges--;
 }
@@ -230,7 +245,7 @@ static void keep_small(struct requests *r, const unsigned char *bytes, uint32_t 
 		i++;
 	s = &r->memory->small[i];
 	memcpy(s->bytes, bytes, len);
-	s->attempts = 1;
+	s->blame = 0;
 	__atomic_store_n(&s->len, len, __ATOMIC_RELEASE);
 	r->small[i] = unique_of(bytes);
 	r->smalls++;
@@ -247,7 +262,7 @@ static void keep_large(struct requests *r, const unsigned char *bytes, uint32_t 
 		i++;
 	l = &r->memory->large[i];
 	memcpy(l->bytes, bytes, len);
-	l->attempts = 1;
+	l->blame = 0;
 	__atomic_store_n(&l->len, len, __ATOMIC_RELEASE);
 	r->large[i] = unique_of(bytes);
 	r->larges++;
@@ -257,6 +272,21 @@ static void keep_large(struct requests *r, const unsigned char *bytes, uint32_t 
 static bool wants_answer(uint32_t opcode)
 {
 	return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET && opcode != FUSE_INTERRUPT;
+}
+
+/* May wait for a server: such must not take the last places. */
+static bool may_wait(uint32_t opcode)
+{
+	return opcode == FUSE_OPEN || opcode == FUSE_WRITE || opcode == FUSE_CREATE ||
+	       opcode == FUSE_UNLINK;
+}
+
+static bool is_crowded(const struct requests *r, const unsigned char *bytes, uint32_t len)
+{
+	if (!may_wait(opcode_of(bytes)))
+		return false;
+	return len <= sizeof r->memory->small[0].bytes ? r->smalls + RESERVE >= SMALLS
+						       : r->larges + 1 >= LARGES;
 }
 
 /* From the inbox to its place, and to the reader. */
@@ -281,11 +311,12 @@ static ssize_t take_inbox(struct requests *r, void *buf, size_t size, uint32_t l
 }
 
 /* Whether the next worker takes it on, or nobody ever again. */
-static bool take_on(uint32_t *attempts, int fuse_fd, uint64_t unique)
+static bool take_on(const struct requests *r, uint32_t *blame, int fuse_fd, uint64_t unique)
 {
-	if (++*attempts <= ATTEMPTS_MAX)
+	*blame += unique == r->suspect ? BLAME : 1;
+	if (*blame < BLAME_MAX)
 		return true;
-	answer_eio(fuse_fd, unique);
+	answer(fuse_fd, unique, -EIO);
 	return false;
 }
 
@@ -298,7 +329,7 @@ static ssize_t next_left(struct requests *r, int fuse_fd, void *buf, size_t size
 
 		if (!r->small[i])
 			continue;
-		if (take_on(&m->small[i].attempts, fuse_fd, r->small[i])) {
+		if (take_on(r, &m->small[i].blame, fuse_fd, r->small[i])) {
 			memcpy(buf, m->small[i].bytes, m->small[i].len);
 			return (ssize_t)m->small[i].len;
 		}
@@ -309,7 +340,7 @@ static ssize_t next_left(struct requests *r, int fuse_fd, void *buf, size_t size
 
 		if (!r->large[i])
 			continue;
-		if (m->large[i].len <= size && take_on(&m->large[i].attempts, fuse_fd, r->large[i])) {
+		if (m->large[i].len <= size && take_on(r, &m->large[i].blame, fuse_fd, r->large[i])) {
 			memcpy(buf, m->large[i].bytes, m->large[i].len);
 			return (ssize_t)m->large[i].len;
 		}
@@ -341,22 +372,39 @@ static ssize_t read_left(struct requests *r, int fuse_fd, void *buf, size_t size
 	return -1;
 }
 
-ssize_t requests_read(struct requests *r, int fuse_fd, void *buf, size_t size)
+static ssize_t read_next(struct requests *r, int fuse_fd, void *buf, size_t size)
 {
 	ssize_t n;
 
+	r->replayed = r->replays;
 	if (r->replays) {
 		n = read_left(r, fuse_fd, buf, size);
 		if (n >= 0)
 			return n;
-		r->replays = false;
+		r->replays = r->replayed = false;
 	}
 	if (requests_full(r)) {
 		errno = EAGAIN;
 		return -1;
 	}
-	n = read(fuse_fd, r->memory->inbox, INBOX);
+	while ((n = read(fuse_fd, r->memory->inbox, INBOX)) > 0) {
+		if (!is_crowded(r, r->memory->inbox, (uint32_t)n))
+			break;
+		answer(fuse_fd, unique_of(r->memory->inbox), -EAGAIN);
+		sodium_memzero(r->memory->inbox, (size_t)n);
+	}
 	return n <= 0 ? n : take_inbox(r, buf, size, (uint32_t)n);
+}
+
+ssize_t requests_read(struct requests *r, int fuse_fd, void *buf, size_t size)
+{
+	ssize_t n;
+
+	r->memory->current = 0;
+	n = read_next(r, fuse_fd, buf, size);
+	if (n > 0)
+		r->memory->current = unique_of(buf);
+	return n;
 }
 
 static void answered(struct requests *r, uint64_t unique)

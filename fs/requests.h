@@ -36,7 +36,14 @@ bool requests_left(const struct requests *r);
  */
 ssize_t requests_read(struct requests *r, int fuse_fd, void *buf, size_t len);
 
-/* No room for one more: nothing is read until something is answered. */
+/* Whether what was read last is a replay: a predecessor may have done it already. */
+bool requests_is_replay(const struct requests *r);
+
+/*
+ * No room for one more: nothing is read until something is answered. It does not come to that through
+ * those that may wait long (OPEN, WRITE, CREATE, UNLINK): the last places are kept from them, and they
+ * are answered EAGAIN.
+ */
 bool requests_full(const struct requests *r);
 
 /* Like writev(2) on it: one answer; its request is over. */

@@ -13,6 +13,9 @@
 #include "tree.h"
 #include "wish.h"
 
+/* A renewal that failed for no reason that holds is not tried again at once. */
+#define RETRY_PAUSE_MS 1000
+
 static struct loop *loop_of(const struct slot *s)
 {
 	return s->directory->account.engine->loop;
@@ -223,23 +226,45 @@ void slot_wake(struct slot *s, int error)
 	}
 }
 
-static void wake_with_companion(struct slot *s, int error)
+/* A server that sends no id_token with this answer is not asked again for each reader of it. */
+static void note_nothing_came(struct slot *companion)
 {
-	struct slot *companion = s->live->companion;
+	struct failure *f = &companion->live->failure;
 
-	slot_wake(s, error);
-	if (companion && companion->live)
-		slot_wake(companion, error);
+	*f = (struct failure){ .error = -EPROTO,
+			       .at_wall_ms = loop_wall(loop_of(companion)),
+			       .retry_at = loop_now(loop_of(companion)) + POLICY_FORBIDDEN_MS };
+	sentence_set(&f->why, "the server sent no id_token with its answer");
 }
 
-/* A renewal failed while the token is still good: once more when the back-off is over. */
+static void wake_with_companion(struct slot *s, int error)
+{
+	struct slot *c = strcmp(s->name, "access_token") ? NULL
+							  : directory_named(s->directory, "id_token");
+
+	slot_wake(s, error);
+	if (!c || c->kind != SLOT_COMPANION || !c->live)
+		return;
+	if (!error && !slot_alive(c))
+		note_nothing_came(c);
+	else if (!error)
+		c->live->failure = (struct failure){ 0 };
+	slot_wake(c, error);
+}
+
+/* A renewal failed while the token is still good: once more when nothing holds it back. */
 static void plan_retry(struct slot *s)
 {
-	const struct failure *f = slot_failure(s);
+	const struct failure *own = &s->live->failure, *grants = &s->grant->failure;
 	struct generation *g = slot_alive(s);
+	int64_t at = loop_now(loop_of(s)) + RETRY_PAUSE_MS;
 
-	if (g && g->opened && f && f->retry_at < g->expires_at)
-		timer_start(loop_of(s), &s->live->renew, f->retry_at);
+	if (own->error && own->retry_at > at)
+		at = own->retry_at;
+	if (grants->error && grants->retry_at > at)
+		at = grants->retry_at;
+	if (g && g->opened && at < g->expires_at)
+		timer_start(loop_of(s), &s->live->renew, at);
 }
 
 static void note_failure(struct slot *s, const struct fetch_result *result)
@@ -255,12 +280,19 @@ static void note_failure(struct slot *s, const struct fetch_result *result)
 	f->why = *result->why;
 }
 
+/* It was rewritten, revoked or configured anew since the fetch began: the answer is for the past. */
+static bool is_over(const struct slot *s)
+{
+	return s->live->epoch != s->live->fetch_epoch ||
+	       s->live->fetch_basis != slot_basis(s, s->wish);
+}
+
 /* Ends the fetch and the wait for it. `error`: how it ended for who waits. */
 static void settle_all(struct slot *s, int error)
 {
 	struct live *l = s->live;
 	struct fetch *f = l->fetch;
-	bool is_void = l->epoch != l->fetch_epoch;
+	bool is_void = is_over(s);
 
 	l->fetch = NULL;
 	fetch_end(f);
@@ -273,6 +305,8 @@ static void settle_all(struct slot *s, int error)
 	if (error)
 		plan_retry(s);
 	wake_with_companion(s, error);
+	if (s->kind == SLOT_DEAD)
+		timer_start(loop_of(s), &l->forget, loop_now(loop_of(s)));
 }
 
 /* What came is on disk and shown, or is not. */
@@ -287,7 +321,7 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 {
 	struct slot *s = ctx;
 	struct exchange *x = result->exchange;
-	bool is_void = s->live->epoch != s->live->fetch_epoch;
+	bool is_void = is_over(s);
 	struct arrival a = { .grant = fetch_grant(f),
 			     .secret = x->ret_grant,
 			     .drop_secret = x->drop_grant,
@@ -312,6 +346,7 @@ static int start_fetch(struct slot *s)
 	struct fetch_order order = { .purpose = PURPOSE_FETCH, .wish = s->wish, .name = s->name };
 
 	s->live->fetch_epoch = s->live->epoch;
+	s->live->fetch_basis = slot_basis(s, s->wish);
 	return fetch_start(s->grant, &order, on_fetched, s, &s->live->fetch);
 }
 
@@ -333,7 +368,10 @@ static void on_renewal(struct timer *t)
 	struct slot *s = t->ctx;
 	struct generation *g = slot_alive(s);
 
-	if (g && g->opened && s->kind != SLOT_COMPANION && !s->imported && ensure_fetch(s))
+	/* Not for what the configuration no longer has. */
+	if (!slot_is_visible(s) || s->directory->hidden || s->kind == SLOT_COMPANION)
+		return;
+	if (g && g->opened && !s->imported && ensure_fetch(s))
 		plan_retry(s);
 }
 
@@ -415,7 +453,8 @@ void slot_show(struct slot *s, struct generation *g)
 	if (!old || old->revoked)
 		return;
 	old->over_at = now;
-	timer_start(loop_of(s), &l->forget, now + POLICY_KEEP_OLD_MS);
+	if (!l->forget.place)
+		timer_start(loop_of(s), &l->forget, now + POLICY_KEEP_OLD_MS);
 	/* Who read the last one reads this one too. */
 	if (old->opened)
 		slot_opened(s, g);
@@ -430,7 +469,8 @@ void slot_chill(struct slot *s)
 		g->revoked = true;
 		g->over_at = g->over_at ? g->over_at : now;
 	}
-	timer_start(loop_of(s), &s->live->forget, now + POLICY_KEEP_OLD_MS);
+	if (!s->live->forget.place)
+		timer_start(loop_of(s), &s->live->forget, now + POLICY_KEEP_OLD_MS);
 	s->live->revoked = true;
 }
 
@@ -463,9 +503,9 @@ int slot_settle(struct slot *s, struct settle *w)
 		return SETTLE_NOW;
 	if (slot_enliven(s) || slot_enliven(origin))
 		return -ENOMEM;
-	if (origin != s)
-		origin->live->companion = s;
-	r = ensure_fetch(origin);
+	r = origin == s ? 0 : admits(s);
+	if (!r)
+		r = ensure_fetch(origin);
 	if (r)
 		return slot_alive(s) ? SETTLE_NOW : r;
 	w->slot = s;

@@ -39,6 +39,7 @@ struct live {
 	struct generation *newest; /* and older ones behind it */
 	struct fetch *fetch;       /* the one under way */
 	uint32_t fetch_epoch;      /* when it began */
+	uint64_t fetch_basis;      /* what it asks with */
 	int fetch_error;           /* how it ended, while what came is stored */
 	struct settle *waiting;
 	struct failure failure; /* of this slot's wish alone (scope, role) */
@@ -48,7 +49,6 @@ struct live {
 	uint32_t epoch;         /* grows with each write and revocation: older answers are void */
 	unsigned int writes;    /* under way: the kernel keeps no name meanwhile */
 	bool revoked;
-	struct slot *companion; /* whose token comes with this one's: id_token */
 	int (*start)(struct slot *s); /* a fetch; slot.c's own */
 	char *document; /* the stored wish, until the configuration says what type this is */
 };

@@ -13,6 +13,9 @@
 
 #define KINDS (STORE_DRAFT + 1)
 
+/* An inode number has room for this (inode.h). */
+#define ID_MAX ((1u << 28) - 1)
+
 enum statement {
 	BEGIN,
 	COMMIT,
@@ -40,7 +43,7 @@ static const char *const statement_texts[STATEMENTS] = {
 	[PUT_SLOT] = "INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_TOKEN] =
 		"INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	[PUT_GRANT] = "INSERT OR REPLACE INTO grant VALUES (?, ?, ?)",
+	[PUT_GRANT] = "INSERT OR REPLACE INTO grant VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_DRAFT] = "INSERT OR REPLACE INTO draft VALUES (?, ?, ?, ?, ?, ?, ?)",
 	[DROP_SLOT] = "DELETE FROM slot WHERE id = ?",
 	[DROP_SLOT_TOKENS] = "DELETE FROM token WHERE slot = ?",
@@ -223,7 +226,7 @@ int store_load(struct store *store, const struct store_visitor *visitor, void *c
 /* 0 when there is no id left, which no change takes. */
 uint32_t store_new_id(struct store *store, enum store_id kind)
 {
-	if (store->last_id[kind] == UINT32_MAX)
+	if (store->last_id[kind] == ID_MAX)
 		return 0;
 	store->id_taken[kind] = true;
 	return ++store->last_id[kind];
@@ -319,6 +322,11 @@ void store_put_grant(struct store_change *c, const struct stored_grant *g)
 	row_integer(&row, g->id);
 	row_integer(&row, g->directory);
 	row_box(&row, &box); /* no bytes: NULL */
+	row_integer(&row, g->own);
+	row_integer(&row, g->locked);
+	row_integer(&row, (int64_t)g->signature);
+	row_integer(&row, g->locked_wall_ms);
+	row_text(&row, g->why);
 	row_end(c, &row);
 }
 

@@ -61,7 +61,12 @@ struct stored_token {
 /* What a grant holds: a refresh token, a signing key. */
 struct stored_grant {
 	uint32_t id, directory;
+	bool own;              /* a slot's; else the directory's */
 	struct secret *secret; /* NULL: a grant that holds nothing now */
+	int locked;            /* the errno of what was refused; 0: nothing was */
+	uint64_t signature;    /* of the secret files that were refused */
+	int64_t locked_wall_ms;
+	const char *why;       /* NULL: nothing was refused */
 };
 
 /* A name that was opened for creation and not written yet. */

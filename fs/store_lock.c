@@ -11,8 +11,8 @@
 
 #include "store_lock.h"
 
-#define LOCK_TRIES 100
-#define LOCK_PAUSE_NS 20000000L /* 2 s in all */
+#define LOCK_TRIES 250
+#define LOCK_PAUSE_NS 20000000L /* 5 s in all: a predecessor may wait for a server's last answer */
 
 /* Like `mkdir -p`; a parent that is there is left as it is. */
 static int make_path(const char *dir)

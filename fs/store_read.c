@@ -60,7 +60,13 @@ static int load_grant(const struct loading *l, sqlite3_stmt *s)
 {
 	SEAL_BYTES_AUTO plain = { 0 };
 	SECRET_AUTO *secret = NULL;
-	struct stored_grant g = { .id = column_id(s, 0), .directory = column_id(s, 1) };
+	struct stored_grant g = { .id = column_id(s, 0),
+				  .directory = column_id(s, 1),
+				  .own = sqlite3_column_int(s, 3) != 0,
+				  .locked = sqlite3_column_int(s, 4),
+				  .signature = (uint64_t)sqlite3_column_int64(s, 5),
+				  .locked_wall_ms = sqlite3_column_int64(s, 6),
+				  .why = column_text(s, 7) };
 	int r = 0;
 
 	if (sqlite3_column_type(s, 2) != SQLITE_NULL)

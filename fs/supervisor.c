@@ -37,7 +37,7 @@ struct supervisor {
 	struct handover handover;
 	int signal_fd;
 	pid_t worker, announcer;
-	int64_t started_ms;
+	int64_t started_ms, next_ms; /* … and when the next one is to be */
 	int deaths; /* in a row, none of them after a long life */
 	bool ending, upgrading;
 };
@@ -86,6 +86,15 @@ static int start_worker(struct supervisor *s, const char *program, int ready_fd)
 	s->worker = pid;
 	s->started_ms = now_ms();
 	return 0;
+}
+
+/* When its time has come. */
+static void start_next(struct supervisor *s)
+{
+	if (s->worker || s->ending || now_ms() < s->next_ms)
+		return;
+	if (start_worker(s, NULL, -1))
+		s->next_ms = now_ms() + BACKOFF_MAX_MS;
 }
 
 static int start_announcer(struct supervisor *s)
@@ -179,7 +188,9 @@ static int finish_upgrade(struct supervisor *s)
 			 "upgrade: %s does not come to serve; the version that ran goes on",
 			 s->program);
 		s->handover.page->failed_upgrades++;
-		return start_worker(s, NULL, -1);
+		s->next_ms = 0;
+		start_next(s);
+		return 0;
 	}
 	become_program(s);
 	s->handover.page->failed_upgrades++;
@@ -201,16 +212,6 @@ static int64_t backoff_ms(struct supervisor *s)
 	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
 }
 
-static void wait_before_next(struct supervisor *s)
-{
-	int64_t wait = backoff_ms(s);
-	struct pollfd signals = { .fd = s->signal_fd, .events = POLLIN };
-
-	/* A signal ends the wait: to unmount comes first. */
-	if (wait)
-		poll(&signals, 1, (int)wait);
-}
-
 /* The worker is gone. false: so is the mount. */
 static bool replace_worker(struct supervisor *s, int status)
 {
@@ -219,7 +220,9 @@ static bool replace_worker(struct supervisor *s, int status)
 		return finish_upgrade(s) == 0;
 	if (s->ending || (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_UNMOUNTED))
 		return false;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_HOPELESS)
+	/* What never served has told why; what did serve may again: a disk may be full for a while. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_HOPELESS &&
+	    !s->handover.page->answered)
 		return false;
 	if (WIFSIGNALED(status))
 		log_line(s->log, LOG_LEVEL_WARNING, "the worker was ended by signal %d (%s): another one goes on",
@@ -227,8 +230,9 @@ static bool replace_worker(struct supervisor *s, int status)
 	else
 		log_line(s->log, LOG_LEVEL_WARNING, "the worker ended with status %d: another one goes on",
 			 WEXITSTATUS(status));
-	wait_before_next(s);
-	return start_worker(s, NULL, -1) == 0;
+	s->next_ms = now_ms() + backoff_ms(s);
+	start_next(s);
+	return true;
 }
 
 /* false: the mount is over; ret_status is the exit status. */
@@ -391,12 +395,22 @@ static void finish(struct supervisor *s)
 
 static int serve(struct supervisor *s)
 {
+	struct pollfd signals = { .fd = s->signal_fd, .events = POLLIN };
 	int status = 1;
 
 	prctl(PR_SET_NAME, "tokenfs-superv");
-	while (on_signal(s, &status))
-		;
-	return status;
+	while (s->worker || !s->ending) {
+		int64_t wait = s->next_ms - now_ms();
+
+		if (s->worker)
+			wait = -1;
+		else if (wait < 0)
+			wait = 0;
+		if (poll(&signals, 1, (int)wait) > 0 && !on_signal(s, &status))
+			return status;
+		start_next(s);
+	}
+	return 0;
 }
 
 int supervisor_run(const struct supervisor_plan *plan)

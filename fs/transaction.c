@@ -21,6 +21,7 @@ struct transaction {
 	enum slot_kind kind_before;
 	struct fetch *fetch;
 	struct timer limit; /* for the wait in the grant's queue */
+	uint64_t basis; /* of what the document was sent with */
 	bool revokes;
 	transaction_done *done;
 	void *ctx;
@@ -83,6 +84,8 @@ static void on_stored(void *ctx, int error)
 	struct transaction *t = ctx;
 	struct slot *s = t->slot;
 
+	if (t->revokes)
+		t->grant = NULL; /* forgotten with its slot: the end of the fetch may free it */
 	fetch_end(t->fetch);
 	t->fetch = NULL;
 	if (!error && !t->revokes) {
@@ -129,8 +132,15 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 	struct sentence why = *result->why;
 
 	t->fetch = f;
-	if (!result->error) {
+	if (!result->error && slot_basis(t->slot, t->document.wish) == t->basis) {
 		store_document(t, result);
+		return;
+	}
+	if (!result->error) {
+		sentence_set(&why, "the configuration changed meanwhile: write it again");
+		fetch_end(f);
+		t->fetch = NULL;
+		end(t, -EAGAIN, &why);
 		return;
 	}
 	if (!t->grant->own && (x->ret_grant || x->drop_grant)) {
@@ -241,10 +251,12 @@ void transaction_write(struct slot *s, const char *bytes, size_t len, const stru
 		s->access = *owner;
 	}
 	if (!r && t->document.token) {
+		*ret = t;
 		store_document(t, NULL);
 		return;
 	}
 	order.wish = t->document.wish;
+	t->basis = slot_basis(s, t->document.wish);
 	if (!r)
 		r = start(t, &order, account_timeout(&s->directory->account), on_fetched);
 	if (r)
@@ -276,7 +288,8 @@ void transaction_revoke(struct slot *s, transaction_done *done, void *ctx, struc
 	}
 	t->revokes = true;
 	t->grant = s->grant;
-	if (!alive && !s->grant->own) {
+	if (!alive && !s->grant->own && !s->live->fetch) {
+		*ret = t;
 		arrival_forget(s, on_stored, t); /* the server has nothing of it */
 		return;
 	}

@@ -259,6 +259,7 @@ static int add_directory(struct tree *t, uint32_t id, const char *name, const ch
 	d->changed_wall_ms = loop_wall(t->engine->loop);
 	memcpy(d->identity, identity, strnlen(identity, sizeof d->identity - 1));
 	account_init(&d->account, t->engine);
+	d->account.directory = id;
 	grant_init(&d->grant, &d->account);
 	while (*last)
 		last = &(*last)->next;
@@ -279,7 +280,7 @@ static struct directory *any_directory(const struct tree *t, uint32_t id)
 /* Grants that no slot has claimed yet, while the store is loaded. */
 struct loading {
 	struct tree *tree;
-	struct stored_grant *grants; /* secrets are referenced */
+	struct stored_grant *grants; /* secrets are referenced, sentences copied */
 	size_t n, room;
 };
 
@@ -305,6 +306,7 @@ static int load_grant(void *ctx, const struct stored_grant *row)
 		l->room = room;
 	}
 	l->grants[l->n] = *row;
+	l->grants[l->n].why = row->why ? strdup(row->why) : NULL;
 	if (row->secret)
 		secret_ref(row->secret);
 	l->n++;
@@ -323,7 +325,7 @@ static int claim_grant(struct loading *l, struct slot *s, uint32_t id)
 	r = grant_new(&s->directory->account, row->secret, &s->grant);
 	if (r)
 		return r;
-	s->grant->id = id;
+	grant_restore(s->grant, row);
 	row->directory = 0; /* claimed */
 	return 0;
 }
@@ -423,11 +425,11 @@ static void hand_out_grants(struct loading *l)
 		struct stored_grant *row = &l->grants[i];
 		struct directory *d = any_directory(l->tree, row->directory);
 
-		if (row->directory && d) {
-			d->grant.id = row->id;
-			grant_hold(&d->grant, row->secret);
+		if (row->directory && d && !row->own) {
+			grant_restore(&d->grant, row);
 		}
 		secret_unref(row->secret);
+		free((void *)(uintptr_t)row->why);
 	}
 	free(l->grants);
 }
@@ -481,17 +483,23 @@ static void put_declared(struct store_change *c, const struct slot *s)
 						 .mode = s->access.mode });
 }
 
-/* Contract 14: the kernel enforces what it last heard, so it must hear of a change. */
-static void set_access(struct slot *s, const struct access *access)
+/* Attributes and pages that the kernel holds of it are not what they were. */
+static void tell_change(struct slot *s)
 {
 	struct tree *t = s->directory->tree;
 
+	for (struct generation *g = s->live ? s->live->newest : NULL; g; g = g->older)
+		t->events.changed(t->events.ctx, s, g->number);
+}
+
+/* Contract 14: the kernel enforces what it last heard, so it must hear of a change. */
+static void set_access(struct slot *s, const struct access *access)
+{
 	if (s->access.uid == access->uid && s->access.gid == access->gid &&
 	    s->access.mode == access->mode)
 		return;
 	s->access = *access;
-	if (s->generation)
-		t->events.followed(t->events.ctx, s, s->generation);
+	tell_change(s);
 }
 
 static int declare(struct directory *d, const char *name, const struct access *access,
@@ -538,8 +546,9 @@ static void check_basis(struct slot *s, struct store_change *c)
 	if (!s->live)
 		return;
 	s->live->failure = (struct failure){ 0 };
-	if (!s->live->newest || s->imported || s->live->newest->imported ||
-	    s->kind == SLOT_COMPANION || s->basis == slot_basis(s, s->wish))
+	/* Basis 0: it was written, and is for no settings. */
+	if (!s->live->newest || !s->basis || s->kind == SLOT_COMPANION ||
+	    s->basis == slot_basis(s, s->wish))
 		return;
 	s->live->epoch++;
 	slot_chill(s);
@@ -555,24 +564,31 @@ static void settle_kinds(struct directory *d, struct store_change *c)
 		struct slot *s = d->slots.at[i];
 
 		understand(s);
-		if (s->kind == SLOT_ABSENT && s->generation && !strcmp(s->name, "id_token")) {
+		if (s->kind == SLOT_ABSENT && slot_alive(s) && !strcmp(s->name, "id_token")) {
 			s->kind = SLOT_COMPANION;
 			s->access = first ? first->access : s->access;
 		}
-		if (s->grant->own)
-			grant_reopens(s->grant);
 		check_basis(s, c);
 	}
+}
+
+/* Whether a token's file, headers and environment have the same bytes as before. */
+static bool shows_alike(const struct config_provider *a, const struct config_provider *b)
+{
+	const char *x = settings_text(a->common, "env"), *y = settings_text(b->common, "env");
+
+	return settings_yes(a->common, "newline") == settings_yes(b->common, "newline") &&
+	       (x && y ? !strcmp(x, y) : x == y);
 }
 
 static int configure_directory(struct directory *d, struct edition *e,
 			       const struct config_provider *p, struct store_change *c)
 {
+	bool shown_anew = d->account.config && !shows_alike(d->account.config, p);
 	int r;
 
 	account_use(&d->account, e, p);
 	d->hidden = false;
-	grant_reopens(&d->grant);
 	for (size_t i = 0; i < d->slots.n; i++)
 		if (d->slots.at[i]->kind == SLOT_DECLARED)
 			d->slots.at[i]->kind = SLOT_ABSENT;
@@ -581,6 +597,8 @@ static int configure_directory(struct directory *d, struct edition *e,
 		r = declare(d, s->name, &s->access, s->wish, c);
 	if (!r)
 		settle_kinds(d, c);
+	for (size_t i = 0; shown_anew && i < d->slots.n; i++)
+		tell_change(d->slots.at[i]);
 	d->changed_wall_ms = loop_wall(d->account.engine->loop);
 	return r;
 }
@@ -605,10 +623,11 @@ static int configure_provider(struct tree *t, struct edition *e, const struct co
 
 		if (r)
 			return r;
-		store_put_directory(c, &(struct stored_directory){ .id = id,
-								   .name = p->name,
-								   .identity = p->identity });
 	}
+	/* Each time: it may not have come to the disk before. */
+	store_put_directory(c, &(struct stored_directory){ .id = d->id,
+							   .name = d->name,
+							   .identity = d->identity });
 	return configure_directory(d, e, p, c);
 }
 
@@ -640,6 +659,24 @@ int tree_configure(struct tree *t, struct config *config)
 	for (struct directory *d = t->directories; d && old; d = d->next)
 		t->events.reshaped(t->events.ctx, d);
 	return r ? r : stored;
+}
+
+static void reopen(struct grant *g)
+{
+	grant_reopens(g);
+	grant_keep_lock(g);
+}
+
+void tree_reopen(struct tree *t)
+{
+	for (struct directory *d = t->directories; d; d = d->next) {
+		if (d->hidden)
+			continue;
+		reopen(&d->grant);
+		for (size_t i = 0; i < d->slots.n; i++)
+			if (d->slots.at[i]->grant->own)
+				reopen(d->slots.at[i]->grant);
+	}
 }
 
 /* The first slot of a grant first: a wrong password costs one attempt, the queue does the rest. */

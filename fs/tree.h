@@ -42,6 +42,8 @@ struct tree_events {
 	void (*rotated)(void *ctx, struct slot *s, uint32_t old);
 	/* The number of an old generation shows newer ones from now on. */
 	void (*followed)(void *ctx, struct slot *s, uint32_t old);
+	/* A generation's files have other permissions, or other bytes around the token. */
+	void (*changed)(void *ctx, struct slot *s, uint32_t generation);
 	/* A directory came, went, or has other permissions. */
 	void (*reshaped)(void *ctx, struct directory *d);
 	void *ctx;
@@ -85,10 +87,13 @@ void tree_abort(struct tree *t);
 
 /*
  * Puts a configuration in force: the first one, or another after a reload. Takes it over, also on
- * failure. What did not change keeps its tokens; what was refused may be tried again. 0; -ENOMEM; or
- * the store's error: it is in force, but a restart may not know its new names.
+ * failure. What did not change keeps its tokens. 0; -ENOMEM; or the store's error: it is in force, but
+ * a restart may not know its new names.
  */
 int tree_configure(struct tree *t, struct config *config);
+
+/* Somebody mounted, or reloaded: what was refused may be tried again. */
+void tree_reopen(struct tree *t);
 
 /* Starts the fetches of `prefetch = yes`. */
 void tree_prefetch(struct tree *t);

@@ -23,12 +23,16 @@
 #include "log.h"
 #include "mount.h"
 #include "requests.h"
+#include "snapshot.h"
 #include "store.h"
 #include "tree.h"
 
 /* How long an upgrade waits for what is on the wire, and how often it looks. */
 #define DRAIN_LIMIT_MS 10000
 #define DRAIN_STEP_MS 5
+
+/* … and an end, which has nobody to go on. */
+#define DRAIN_END_MS 2000
 
 struct worker {
 	const struct worker_plan *plan;
@@ -64,33 +68,56 @@ static void close_memory(struct log *log)
 
 /* --- events ------------------------------------------------------------------------------------ */
 
+/* The files of one generation, and the directories that they are in. */
+static const struct {
+	enum facet facet;
+	enum directory_file directory;
+} files[] = { { FACET_VALUE, DIRECTORY_SELF },
+	      { FACET_HEADERS, DIRECTORY_HEADERS },
+	      { FACET_ENV, DIRECTORY_ENV } };
+
+static void announce_files(const struct worker *w, enum announcement_kind kind,
+			   const struct slot *s, uint32_t generation)
+{
+	struct announcement a = { .kind = kind };
+
+	snprintf(a.name, sizeof a.name, "%s", s->name);
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		a.parent_ino = inode_number(FACET_DIRECTORY, s->directory->id, files[i].directory);
+		a.old_ino = inode_number(files[i].facet, s->id, generation);
+		announce(w->plan->handover, &a);
+	}
+}
+
+static void on_followed(void *ctx, struct slot *s, uint32_t old)
+{
+	announce_files(ctx, ANNOUNCE_FOLLOWS, s, old);
+}
+
+static void on_changed(void *ctx, struct slot *s, uint32_t generation)
+{
+	announce_files(ctx, ANNOUNCE_CHANGED, s, generation);
+}
+
 static void on_rotated(void *ctx, struct slot *s, uint32_t old)
 {
 	struct worker *w = ctx;
-	struct generation *now = slot_alive(s);
 	struct announcement a = {
-		.kind = now ? ANNOUNCE_ROTATED : ANNOUNCE_REVOKED,
+		.kind = ANNOUNCE_ROTATED,
 		.parent_ino = inode_number(FACET_DIRECTORY, s->directory->id, DIRECTORY_SELF),
 		.old_ino = inode_number(FACET_VALUE, s->id, old),
 		.new_ino = inode_number(FACET_VALUE, s->id, s->generation),
 	};
 
+	if (!slot_alive(s)) {
+		announce_files(w, ANNOUNCE_REVOKED, s, old);
+		return;
+	}
 	snprintf(a.directory, sizeof a.directory, "%s", s->directory->name);
 	snprintf(a.name, sizeof a.name, "%s", s->name);
 	announce(w->plan->handover, &a);
 }
 
-static void on_followed(void *ctx, struct slot *s, uint32_t old)
-{
-	struct worker *w = ctx;
-	struct announcement a = { .kind = ANNOUNCE_FOLLOWS };
-	static const enum facet facets[] = { FACET_VALUE, FACET_HEADERS, FACET_ENV };
-
-	for (size_t i = 0; i < sizeof facets / sizeof *facets; i++) {
-		a.old_ino = inode_number(facets[i], s->id, old);
-		announce(w->plan->handover, &a);
-	}
-}
 
 static void on_reshaped(void *ctx, struct directory *d)
 {
@@ -109,6 +136,7 @@ static void on_answers(void *ctx)
 	if (w->ready)
 		return;
 	w->ready = true;
+	w->plan->handover->page->answered = 1;
 	log_line(w->engine.log, LOG_LEVEL_NOTICE, "%s is mounted", w->plan->mountpoint);
 	if (w->plan->ready_fd >= 0) {
 		ssize_t n = write(w->plan->ready_fd, "R", 1);
@@ -128,11 +156,30 @@ static void on_answers(void *ctx)
 	close(null);
 }
 
+/* What is on the wire may be a refresh token's only answer: it is waited for, within a limit. */
+static void on_drain(struct timer *t)
+{
+	struct worker *w = t->ctx;
+	int64_t now = loop_now(w->engine.loop);
+
+	if (now < w->drain_until && tree_is_asking(w->tree) &&
+	    !timer_start(w->engine.loop, t, now + DRAIN_STEP_MS))
+		return;
+	loop_stop(w->engine.loop);
+}
+
+static void drain(struct worker *w, int status, int64_t limit_ms)
+{
+	if (w->drain_until)
+		return;
+	w->status = status;
+	w->drain_until = loop_now(w->engine.loop) + limit_ms;
+	on_drain(&w->drain);
+}
+
 static void on_ended(void *ctx)
 {
-	struct worker *w = ctx;
-
-	loop_stop(w->engine.loop);
+	drain(ctx, WORKER_UNMOUNTED, DRAIN_END_MS);
 }
 
 /* Every line of it into the log; the first into the sentence. */
@@ -149,10 +196,21 @@ static void tell_mistakes(struct log *log, enum log_level level, const char *lin
 	}
 }
 
-static int load_config(struct worker *w, struct sentence *why, struct config **ret)
+static void keep_snapshot(const struct worker *w, const struct config *config)
+{
+	int r = snapshot_write(w->plan->handover->config_fd, config);
+
+	if (r)
+		log_line(w->engine.log, LOG_LEVEL_WARNING,
+			 "the configuration in force cannot be kept for the next worker: %s",
+			 strerror(-r));
+}
+
+static int load_config(struct worker *w, const char *path, struct sentence *why,
+		       struct config **ret)
 {
 	BUFFER_AUTO mistakes = BUFFER_INIT(LIMIT_RENDER);
-	int r = config_load(w->plan->config_path, &mistakes, ret);
+	int r = config_load(path, w->plan->mountpoint, &mistakes, ret);
 
 	tell_mistakes(w->engine.log, r ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
 		      buffer_string(&mistakes), why);
@@ -163,20 +221,23 @@ static int reload(void *ctx, struct sentence *why)
 {
 	struct worker *w = ctx;
 	struct config *config;
-	int r = load_config(w, why, &config);
+	int r = load_config(w, w->plan->config_path, why, &config);
 
 	if (r)
 		return r == -ENOMEM ? r : -EINVAL;
+	keep_snapshot(w, config);
 	r = tree_configure(w->tree, config);
-	if (r) {
-		sentence_set(why, "the configuration is in force, but could not be stored: %s",
-			     strerror(-r));
+	if (r == -ENOMEM)
 		return r;
-	}
+	if (r)
+		sentence_set(why, "it is in force, but could not be stored, and a restart may not know "
+				  "its new names: %s",
+			     strerror(-r));
 	w->mount->audit = settings_yes(w->tree->edition->config->mount, "audit");
+	tree_reopen(w->tree);
 	tree_prefetch(w->tree);
 	log_line(w->engine.log, LOG_LEVEL_NOTICE, "the configuration is loaded anew");
-	return 0;
+	return r;
 }
 
 static int upgrade(void *ctx, struct sentence *why)
@@ -188,25 +249,6 @@ static int upgrade(void *ctx, struct sentence *why)
 	return -errno;
 }
 
-/* What is on the wire may be a refresh token's only answer: it is waited for, within a limit. */
-static void on_drain(struct timer *t)
-{
-	struct worker *w = t->ctx;
-	int64_t now = loop_now(w->engine.loop);
-
-	if (now < w->drain_until && tree_is_asking(w->tree) &&
-	    !timer_start(w->engine.loop, t, now + DRAIN_STEP_MS))
-		return;
-	w->status = WORKER_HANDED_OVER;
-	loop_stop(w->engine.loop);
-}
-
-static void drain(struct worker *w)
-{
-	mount_pause(w->mount);
-	w->drain_until = loop_now(w->engine.loop) + DRAIN_LIMIT_MS;
-	on_drain(&w->drain);
-}
 
 static void on_signal(struct watch *watch, short revents)
 {
@@ -217,12 +259,14 @@ static void on_signal(struct watch *watch, short revents)
 	(void)revents;
 	if (read(watch->fd, &info, sizeof info) != sizeof info)
 		return;
-	if (info.ssi_signo == SIGHUP)
+	if (info.ssi_signo == SIGHUP) {
 		reload(w, &why);
-	else if (info.ssi_signo == SIGUSR1)
-		drain(w);
-	else
-		loop_stop(w->engine.loop);
+	} else if (info.ssi_signo == SIGUSR1) {
+		mount_pause(w->mount);
+		drain(w, WORKER_HANDED_OVER, DRAIN_LIMIT_MS);
+	} else {
+		drain(w, WORKER_UNMOUNTED, DRAIN_END_MS);
+	}
 }
 
 static int watch_signals(struct worker *w)
@@ -265,7 +309,7 @@ static int read_boot_id(char id[static 40])
 
 static int open_tree(struct worker *w, struct config *config, struct sentence *why)
 {
-	const struct tree_events events = { on_rotated, on_followed, on_reshaped, w };
+	const struct tree_events events = { on_rotated, on_followed, on_changed, on_reshaped, w };
 	BUFFER_AUTO dir = BUFFER_INIT(LIMIT_RENDER);
 	char boot_id[40] = "";
 	int r;
@@ -294,8 +338,10 @@ static int open_mount(struct worker *w)
 	if (!r)
 		r = mount_create(&w->engine, w->tree, w->plan->handover, w->requests, &hooks,
 				 &w->mount);
-	if (!r && !requests_inherited(w->requests))
+	if (!r && !requests_inherited(w->requests)) {
 		tree_drop_drafts(w->tree);
+		tree_reopen(w->tree);
+	}
 	if (!r)
 		w->mount->audit = settings_yes(w->tree->edition->config->mount, "audit");
 	return r;
@@ -304,12 +350,16 @@ static int open_mount(struct worker *w)
 static int start(struct worker *w, struct sentence *why)
 {
 	struct config *config = NULL;
-	int r = load_config(w, why, &config);
+	char snapshot[32];
+	bool inherited = snapshot_path(w->plan->handover->config_fd, snapshot);
+	int r = load_config(w, inherited ? snapshot : w->plan->config_path, why, &config);
 
 	if (r) {
 		why->text[0] = 0; /* the log has it, line by line */
 		return r;
 	}
+	if (!inherited)
+		keep_snapshot(w, config);
 	r = loop_create(&w->engine.loop);
 	if (!r)
 		r = http_create(w->engine.loop, &w->engine.http);
@@ -349,6 +399,9 @@ int worker_run(const struct worker_plan *plan)
 	prctl(PR_SET_NAME, "tokenfs-worker");
 	if (sodium_init() < 0 || log_new(&w.engine.log))
 		return WORKER_HOPELESS;
+	/* A successor has no terminal to tell. */
+	if (!plan->foreground && plan->handover->page->answered)
+		log_to_syslog(w.engine.log);
 	w.drain = (struct timer){ .due = on_drain, .ctx = &w };
 	close_memory(w.engine.log);
 	r = start(&w, &why);

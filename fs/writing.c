@@ -17,7 +17,9 @@
 struct change {
 	struct waiting waiting;
 	struct transaction *transaction;
-	size_t len; /* of the document; 0: unlink */
+	struct mount *mount;
+	size_t len;     /* of the document; 0: unlink */
+	uint32_t draft; /* of a new name that it was written to; 0: none */
 	bool over;
 	int error;
 };
@@ -34,6 +36,33 @@ static void reply(fuse_req_t req, int error, size_t len)
 		fuse_reply_err(req, 0);
 }
 
+static struct stored_draft draft_row(const struct draft *d)
+{
+	return (struct stored_draft){ .id = d->id,
+				      .directory = d->directory->id,
+				      .name = d->name,
+				      .exclusive = d->exclusive,
+				      .uid = d->access.uid,
+				      .gid = d->access.gid,
+				      .mode = d->access.mode };
+}
+
+/* O_EXCL has had its effect: what else is written through the descriptor is an update. */
+static void draft_has_become(struct mount *m, uint32_t id)
+{
+	struct draft *d = tree_draft(m->tree, id);
+	struct stored_draft row;
+	struct store_change *c;
+
+	if (!d || !d->exclusive)
+		return;
+	d->exclusive = false;
+	row = draft_row(d);
+	c = store_begin(m->engine->store);
+	store_put_draft(c, &row);
+	store_commit(c, NULL, NULL);
+}
+
 static void on_done(void *ctx, int error)
 {
 	struct change *c = ctx;
@@ -41,6 +70,8 @@ static void on_done(void *ctx, int error)
 
 	c->over = true;
 	c->error = error;
+	if (!error && c->draft)
+		draft_has_become(c->mount, c->draft);
 	if (c->waiting.mount)
 		reply(waiting_end(&c->waiting), error, len);
 }
@@ -61,14 +92,16 @@ static void await(struct mount *m, fuse_req_t req, struct change *c)
 	waiting_begin(&c->waiting, m, req, withdraw);
 }
 
-static struct change *change_new(fuse_req_t req, size_t len)
+static struct change *change_new(struct mount *m, fuse_req_t req, size_t len)
 {
 	struct change *c = calloc(1, sizeof *c);
 
-	if (!c)
+	if (!c) {
 		fuse_reply_err(req, ENOMEM);
-	else
-		c->len = len;
+		return NULL;
+	}
+	c->mount = m;
+	c->len = len;
 	return c;
 }
 
@@ -179,16 +212,10 @@ static void on_draft_stored(void *ctx, int error)
 
 static int store_draft(struct creation *c)
 {
-	const struct draft *d = c->draft;
+	struct stored_draft row = draft_row(c->draft);
 	struct store_change *change = store_begin(c->mount->engine->store);
 
-	store_put_draft(change, &(struct stored_draft){ .id = d->id,
-							.directory = d->directory->id,
-							.name = d->name,
-							.exclusive = d->exclusive,
-							.uid = d->access.uid,
-							.gid = d->access.gid,
-							.mode = d->access.mode });
+	store_put_draft(change, &row);
 	store_commit(change, on_draft_stored, c);
 	return 0;
 }
@@ -347,9 +374,10 @@ void writing_write(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *
 		fuse_reply_err(req, -r);
 		return;
 	}
-	c = change_new(req, len);
+	c = change_new(m, req, len);
 	if (!c)
 		return;
+	c->draft = in.facet == FACET_NEW ? in.id : 0;
 	transaction_write(s, bytes, len, &owner, on_done, c, &c->transaction);
 	await(m, req, c);
 }
@@ -363,11 +391,15 @@ void writing_unlink(struct mount *m, fuse_req_t req, fuse_ino_t parent, const ch
 	struct slot *s = d ? directory_slot(d, name) : NULL;
 	struct change *c;
 
+	if (!s && d && requests_is_replay(m->requests)) {
+		fuse_reply_err(req, 0); /* a predecessor did it and could not say so */
+		return;
+	}
 	if (!s) {
 		fuse_reply_err(req, d && name[0] != '.' ? ENOENT : EPERM);
 		return;
 	}
-	c = change_new(req, 0);
+	c = change_new(m, req, 0);
 	if (!c)
 		return;
 	transaction_revoke(s, on_done, c, &c->transaction);

@@ -85,7 +85,7 @@ static int reload(struct bench *b)
 {
 	b->config = config_free(b->config);
 	buffer_clear(&b->mistakes);
-	return config_load(b->conf, &b->mistakes, &b->config);
+	return config_load(b->conf, NULL, &b->mistakes, &b->config);
 }
 
 /* Loads a text in which each @ is the path of the secret. */
@@ -577,7 +577,7 @@ static void without_any_file_there_is_one_local_provider(void **state)
 	assert_int_equal(chmod(b->top, 0755), 0);
 	if (geteuid() == 0 && seteuid(65534) < 0)
 		skip();
-	assert_int_equal(config_load(NULL, &b->mistakes, &b->config), 0);
+	assert_int_equal(config_load(NULL, NULL, &b->mistakes, &b->config), 0);
 	if (getuid() == 0)
 		assert_int_equal(seteuid(0), 0);
 	assert_int_equal(b->mistakes.len, 0);

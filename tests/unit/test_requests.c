@@ -189,6 +189,46 @@ static void a_request_that_kills_every_worker_is_answered_eio(void **state)
 	assert_int_equal(error, -EIO);
 }
 
+/* It only waits, and others are what the workers died over. */
+static void a_request_that_waits_is_not_to_blame(void **state)
+{
+	struct bench *b = *state;
+	int error;
+
+	ask(b, FUSE_OPEN, 5, "innocent");
+	assert_int_equal(next(b), 5);
+	for (uint64_t n = 100; n < 110; n++) {
+		ask(b, FUSE_LOOKUP, n, "served last");
+		assert_int_equal(next(b), n);
+		answer(b, n);
+		assert_int_equal(heard(b, &error), n);
+		ask(b, FUSE_LOOKUP, n + 1000, "dies");
+		assert_int_equal(next(b), n + 1000);
+		kill_worker(b);
+		assert_int_equal(next(b), 5);
+		assert_int_equal(next(b), n + 1000);
+		answer(b, n + 1000);
+		assert_int_equal(heard(b, &error), n + 1000);
+	}
+}
+
+/* Contract 8: a stalled server's opens and writes leave room for everybody else. */
+static void the_last_places_are_not_for_those_that_may_wait(void **state)
+{
+	struct bench *b = *state;
+	uint64_t n = 0;
+	int error = 0;
+
+	do
+		ask(b, FUSE_OPEN, ++n, "waits");
+	while (next(b) == n);
+	assert_int_equal(heard(b, &error), n);
+	assert_int_equal(error, -EAGAIN);
+	assert_false(requests_full(b->requests));
+	ask(b, FUSE_LOOKUP, ++n, "does not");
+	assert_int_equal(next(b), n);
+}
+
 static void what_wants_no_answer_is_not_kept(void **state)
 {
 	struct bench *b = *state;
@@ -226,7 +266,7 @@ static void when_there_is_no_room_nothing_is_read_until_something_is_answered(vo
 	uint64_t n = 0;
 
 	do
-		ask(b, FUSE_OPEN, ++n, "x");
+		ask(b, FUSE_LOOKUP, ++n, "x");
 	while (next(b) == n);
 	assert_true(requests_full(b->requests));
 	answer(b, 1);
@@ -241,7 +281,7 @@ static void a_memory_of_another_layout_is_refused(void **state)
 	struct requests *other;
 
 	assert_ptr_not_equal(head, MAP_FAILED);
-	head[2]++;
+	head[2]++; /* the layout's number */
 	assert_int_equal(requests_map(b->memory, &other), -EPROTO);
 	munmap(head, 4096);
 }
@@ -255,6 +295,8 @@ int main(void)
 		TEST(init_is_replayed_and_its_answer_is_not_sent_again),
 		TEST(init_that_was_not_answered_is_answered_by_the_successor),
 		TEST(a_request_that_kills_every_worker_is_answered_eio),
+		TEST(a_request_that_waits_is_not_to_blame),
+		TEST(the_last_places_are_not_for_those_that_may_wait),
 		TEST(what_wants_no_answer_is_not_kept),
 		TEST(what_was_written_is_wiped_with_its_answer),
 		TEST(when_there_is_no_room_nothing_is_read_until_something_is_answered),

@@ -180,7 +180,7 @@ static void put_grant(struct store_change *c, uint32_t id, const char *value)
 
 	if (value)
 		assert_int_equal(secret_new(value, strlen(value), &secret), 0);
-	store_put_grant(c, &(struct stored_grant){ id, 1, secret });
+	store_put_grant(c, &(struct stored_grant){ .id = id, .directory = 1, .secret = secret });
 }
 
 static void put_slot(struct store_change *c, uint32_t id, const char *name)
