@@ -400,7 +400,6 @@ static void add_slot(const struct config_section *section, const char *name,
 {
 	static const struct field none[] = { { 0 } };
 	const struct field *fields = p->type->slot_fields ? p->type->slot_fields : none;
-	struct config_slot **last = &p->slots;
 	unsigned int before = report->mistakes;
 	SLOT_AUTO *slot = calloc(1, sizeof(*slot));
 
@@ -413,9 +412,8 @@ static void add_slot(const struct config_section *section, const char *name,
 	read_slot_entries(section, p, slot, report);
 	if (report->mistakes == before && report->error == 0 && p->identity[0])
 		check_wish(section, p, slot, report);
-	while (*last)
-		last = &(*last)->next;
-	*last = slot;
+	*(p->last_slot ? &p->last_slot->next : &p->slots) = slot;
+	p->last_slot = slot;
 	slot = NULL;
 }
 

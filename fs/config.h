@@ -52,6 +52,7 @@ struct config_provider {
 	struct access access;
 	struct secret_source *secrets;
 	struct config_slot *slots; /* in the file's order; the implied access_token is not among them */
+	struct config_slot *last_slot;
 	char identity[65]; /* hash of type and identity fields, in hex: whose account this is */
 	struct config_provider *next;
 };

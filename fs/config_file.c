@@ -2,12 +2,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <ini.h>
+#include <search.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config_file.h"
+#include "inside.h"
 #include "name.h"
 #include "sentence.h"
 
@@ -95,8 +97,14 @@ struct config_file *config_file_free(struct config_file *files)
 	return NULL;
 }
 
+static void keep_section(void *section)
+{
+	(void)section; /* the list's */
+}
+
 void config_text_finish(struct config_text *t)
 {
+	tdestroy(t->names, keep_section);
 	for (struct config_section *s = t->sections, *next; s; s = next) {
 		next = s->next;
 		entries_free(s->entries);
@@ -197,31 +205,40 @@ static char *strip_line(struct reader *r)
 	return text;
 }
 
-static const struct config_section *find_section(const struct reader *r, const char *name)
+/* Of sections: a search tree of them compares their names. */
+static int by_heading(const void *a, const void *b)
 {
-	for (const struct config_section *s = r->text->sections; s; s = s->next)
-		if (strcmp(s->name, name) == 0)
-			return s;
-	return NULL;
+	const struct config_section *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static const struct config_section *find_section(const struct reader *r, char *name)
+{
+	const struct config_section key = { .name = name };
+	struct config_section *const *node = tfind(&key, &r->text->names, by_heading);
+
+	return node ? *node : NULL;
 }
 
 static void add_section(struct reader *r, const char *name)
 {
-	struct config_section **last = &r->text->sections;
+	struct config_text *t = r->text;
 	struct config_section *s = calloc(1, sizeof(*s));
 
 	if (s)
 		s->name = strdup(name);
-	if (!s || !s->name) {
+	if (!s || !s->name || !tsearch(s, &t->names, by_heading)) {
+		if (s)
+			free(s->name);
 		free(s);
 		r->report->error = -ENOMEM;
 		return;
 	}
 	s->file = r->file;
 	s->line = r->number;
-	while (*last)
-		last = &(*last)->next;
-	*last = s;
+	*(t->last ? &t->last->next : &t->sections) = s;
+	t->last = s;
 	r->section = s;
 }
 
@@ -420,9 +437,7 @@ void config_text_read(const char *path, struct config_report *report, struct con
 bool config_check_outside(struct config_report *r, const char *file, int line, const char *key,
 			  const char *path)
 {
-	size_t len = r->mountpoint ? strlen(r->mountpoint) : 0;
-
-	if (!len || strncmp(path, r->mountpoint, len) != 0 || (path[len] && path[len] != '/'))
+	if (!r->mountpoint || path[0] != '/' || !path_leads_inside(path, r->mountpoint))
 		return true;
 	config_mistake(r, file, line,
 		       "%s: %.200s is inside the mount, which would wait for itself: name a file "

@@ -59,7 +59,8 @@ struct config_file {
 
 struct config_text {
 	struct config_file *files;
-	struct config_section *sections;
+	struct config_section *sections, *last; /* in the files' order */
+	void *names;                            /* the same, a search tree by name */
 };
 
 /*
