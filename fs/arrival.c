@@ -289,10 +289,7 @@ static void as_configured(struct slot *s)
 	if (old->own)
 		grant_retire(old);
 	settings_free(s->wish);
-	s->wish = NULL;
-	if (directory_declared_wish(s->directory, s->name, &s->wish))
-		log_line(engine_of(s)->log, LOG_LEVEL_ERROR, "%s/%s: out of memory",
-			 s->directory->name, s->name);
+	s->wish = directory_declared_wish(s->directory, s->name);
 }
 
 static void on_forgotten(void *ctx, int error)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,7 @@ static int check_config(const struct arguments *a, struct buffer *options)
 	}
 	build_options(a, config, options);
 	config_free(config);
+	malloc_trim(0); /* the supervisor lives on: what was read is not its business */
 	return buffer_error(options);
 }
 

@@ -11,7 +11,6 @@
 #include "http.h"
 #include "log.h"
 #include "loop.h"
-#include "wish.h"
 
 /* A conversation of more steps than this goes in circles. */
 #define STEPS_MAX 16
@@ -27,7 +26,7 @@ struct fetch {
 	struct edition *edition;              /* which config stands in */
 	const struct config_provider *config; /* in force when it began */
 	struct memo *memo;                    /* which exchange.memo stands in */
-	struct settings *wish;                /* a copy: the slot's may be rewritten meanwhile */
+	struct settings *wish;                /* the slot's may be replaced meanwhile */
 	uint64_t signature; /* of the secret files, as they were read */
 	bool running, sent, over;
 	bool soft; /* a final error that is tried again all the same */
@@ -349,12 +348,13 @@ int fetch_start(struct grant *grant, const struct fetch_order *order, fetch_done
 	f->exchange.purpose = order->purpose;
 	f->exchange.name = f->name;
 	f->token = order->token;
-	if (!f->name || wish_copy(order->wish, &f->wish) || (!grant->first && timer_start(loop_of(f), &f->timer, 0))) {
+	if (!f->name || (!grant->first && timer_start(loop_of(f), &f->timer, 0))) {
 		release(f);
 		return -ENOMEM;
 	}
 	while (*last)
 		last = &(*last)->next;
+	f->wish = order->wish ? settings_ref(order->wish) : NULL;
 	f->exchange.wish = f->wish;
 	*last = f;
 	*ret = f;

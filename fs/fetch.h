@@ -17,10 +17,10 @@
 
 struct fetch;
 
-/* What is to be fetched. The wish and the name are copied. */
+/* What is to be fetched. The name is copied, the wish referenced. */
 struct fetch_order {
 	enum purpose purpose;
-	const struct settings *wish; /* NULL: nothing special */
+	struct settings *wish;       /* NULL: nothing special */
 	const char *name;            /* of the slot */
 	/* PURPOSE_REVOKE: the token as it is when the turn comes (wire V7); may be NULL, may answer NULL. */
 	struct token *(*token)(void *ctx);

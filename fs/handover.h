@@ -19,7 +19,7 @@
 struct handover_page {
 	uint32_t layout;
 	volatile pid_t announcer;          /* 0: none */
-	volatile uint32_t answered;        /* a worker has come to serve */
+	volatile uint32_t answered;        /* how many workers have come to serve */
 	volatile uint32_t upgrades;        /* that succeeded */
 	volatile uint32_t failed_upgrades; /* … and that left the old one serving */
 };

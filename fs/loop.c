@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -189,15 +190,27 @@ static int gather(struct loop *loop)
 	return 0;
 }
 
-static bool must_not_sleep(const struct loop *loop)
+static bool timer_is_due(const struct loop *loop)
 {
-	return (loop->n_heap && loop->heap[1]->at_ms <= loop->now_ms) ||
-	       loop->now_us < loop->spin_until_us;
+	return loop->n_heap && loop->heap[1]->at_ms <= loop->now_ms;
+}
+
+static bool is_spinning(const struct loop *loop)
+{
+	return loop->now_us < loop->spin_until_us;
+}
+
+static bool anything_ready(const struct loop *loop)
+{
+	for (size_t i = 0; i < loop->n_polled; i++)
+		if (loop->fds[i].revents)
+			return true;
+	return false;
 }
 
 static int wait_for_something(struct loop *loop)
 {
-	int timeout_ms = must_not_sleep(loop) ? 0 : -1;
+	int timeout_ms = timer_is_due(loop) || is_spinning(loop) ? 0 : -1;
 	unsigned int n = (unsigned int)loop->n_polled;
 	int r = 0;
 
@@ -205,12 +218,15 @@ static int wait_for_something(struct loop *loop)
 		r = loop->waiter.wait(loop->waiter.ctx, loop->fds, n, timeout_ms);
 	else if (poll(loop->fds, n, timeout_ms) < 0)
 		r = -errno;
-	if (r != -EINTR)
-		return r;
-
-	for (n = 0; n < loop->n_polled; n++)
-		loop->fds[n].revents = 0;
-	return 0;
+	if (r == -EINTR) {
+		for (n = 0; n < loop->n_polled; n++)
+			loop->fds[n].revents = 0;
+		r = 0;
+	}
+	/* Spinning must not keep this core from who was just answered. */
+	if (!r && is_spinning(loop) && !anything_ready(loop))
+		sched_yield();
+	return r;
 }
 
 /* True when something was called. */

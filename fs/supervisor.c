@@ -24,6 +24,9 @@
 
 /* A worker that lived this long has nothing to do with the one before. */
 #define LONG_LIFE_MS 10000
+
+/* The longest wait before the next worker: after those that served, and after those that never did. */
+#define PAUSE_MAX_MS 100
 #define BACKOFF_MAX_MS 5000
 
 /* How long the worker of a new program may take until it serves. */
@@ -38,6 +41,7 @@ struct supervisor {
 	int signal_fd;
 	pid_t worker, announcer;
 	int64_t started_ms, next_ms; /* … and when the next one is to be */
+	uint32_t answered_before; /* handover_page.answered at the last death */
 	int deaths; /* in a row, none of them after a long life */
 	bool ending, upgrading;
 };
@@ -199,17 +203,22 @@ static int finish_upgrade(struct supervisor *s)
 
 /* --- signals and deaths ------------------------------------------------------------------------ */
 
-/* How long the next worker waits: the first death costs nothing, a row of them more and more. */
+/*
+ * How long the next worker waits: the first deaths cost nothing, a row of them more and more. Where
+ * readers were served in between they are not kept waiting for long.
+ */
 static int64_t backoff_ms(struct supervisor *s)
 {
-	int64_t wait;
+	bool served = s->handover.page->answered != s->answered_before;
+	int64_t wait, most = served ? PAUSE_MAX_MS : BACKOFF_MAX_MS;
 
+	s->answered_before = s->handover.page->answered;
 	if (now_ms() - s->started_ms > LONG_LIFE_MS)
 		s->deaths = 0;
-	if (s->deaths++ < 2)
+	if (s->deaths++ < 3)
 		return 0;
-	wait = 50 << (s->deaths < 8 ? s->deaths : 8);
-	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
+	wait = 10 << (s->deaths < 10 ? s->deaths : 10);
+	return wait < most ? wait : most;
 }
 
 /* The worker is gone. false: so is the mount. */

@@ -464,13 +464,12 @@ int tree_create(const struct engine *engine, const struct tree_events *events, c
 
 /* --- the configuration ------------------------------------------------------------------------- */
 
-int directory_declared_wish(const struct directory *d, const char *name, struct settings **ret)
+struct settings *directory_declared_wish(const struct directory *d, const char *name)
 {
 	for (const struct config_slot *c = d->account.config->slots; c; c = c->next)
 		if (!strcmp(c->name, name))
-			return wish_copy(c->wish, ret);
-	*ret = NULL;
-	return 0;
+			return c->wish ? settings_ref(c->wish) : NULL;
+	return NULL;
 }
 
 static void put_declared(struct store_change *c, const struct slot *s)
@@ -503,7 +502,7 @@ static void set_access(struct slot *s, const struct access *access)
 }
 
 static int declare(struct directory *d, const char *name, const struct access *access,
-		   const struct settings *wish, struct store_change *c)
+		   struct settings *wish, struct store_change *c)
 {
 	struct slot *s = directory_named(d, name);
 	int r;
@@ -519,8 +518,9 @@ static int declare(struct directory *d, const char *name, const struct access *a
 	set_access(s, access);
 	if (s->written)
 		return 0;
-	s->wish = settings_free(s->wish);
-	return wish_copy(wish, &s->wish);
+	settings_free(s->wish);
+	s->wish = wish ? settings_ref(wish) : NULL; /* nobody changes a wish: it is replaced whole */
+	return 0;
 }
 
 /* What the store kept of a document, now that the type is known. */

@@ -108,8 +108,8 @@ struct slot *directory_named(const struct directory *d, const char *name); /* al
 /* The first visible slot whose id is at least this, for listings; NULL: no more. */
 struct slot *directory_slot_from(const struct directory *d, uint32_t id);
 
-/* The wish that the configuration declares for a name; NULL: none. -ENOMEM. */
-int directory_declared_wish(const struct directory *d, const char *name, struct settings **ret);
+/* The wish that the configuration declares for a name, a reference for the caller; NULL: none. */
+struct settings *directory_declared_wish(const struct directory *d, const char *name);
 
 /*
  * A slot for a name that is written for the first time: a new id, SLOT_DRAFT, not visible until

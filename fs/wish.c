@@ -37,16 +37,3 @@ int wish_write(const struct settings *wish, struct buffer *out)
 	json_print(json, false, out);
 	return buffer_error(out);
 }
-
-int wish_copy(const struct settings *wish, struct settings **ret)
-{
-	BUFFER_AUTO text = BUFFER_INIT(LIMIT_DOCUMENT);
-	int r;
-
-	if (!wish) {
-		*ret = NULL;
-		return 0;
-	}
-	r = wish_write(wish, &text);
-	return r ? r : wish_read(settings_fields(wish), buffer_string(&text), NULL, ret);
-}

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wish: what a slot asks for (settings in its type's slot_fields), copied and kept as text.
- * NULL is a wish for nothing special, and stays NULL.
+ * wish: what a slot asks for (settings in its type's slot_fields), as text. A wish never changes: it is
+ * shared (settings_ref) and replaced whole. NULL is a wish for nothing special.
  */
 #ifndef TOKENFS_WISH_H
 #define TOKENFS_WISH_H
 
 #include "settings.h"
-
-int wish_copy(const struct settings *wish, struct settings **ret); /* -ENOMEM */
 
 /* As the store keeps it: JSON. */
 int wish_write(const struct settings *wish, struct buffer *out);

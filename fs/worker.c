@@ -34,6 +34,9 @@
 /* … and an end, which has nobody to go on. */
 #define DRAIN_END_MS 2000
 
+/* Long enough for a reader on another core to come back, too short to be seen as load. */
+#define SPIN_US 20
+
 struct worker {
 	const struct worker_plan *plan;
 	struct engine engine;
@@ -136,7 +139,7 @@ static void on_answers(void *ctx)
 	if (w->ready)
 		return;
 	w->ready = true;
-	w->plan->handover->page->answered = 1;
+	w->plan->handover->page->answered++;
 	log_line(w->engine.log, LOG_LEVEL_NOTICE, "%s is mounted", w->plan->mountpoint);
 	if (w->plan->ready_fd >= 0) {
 		ssize_t n = write(w->plan->ready_fd, "R", 1);
@@ -415,6 +418,8 @@ int worker_run(const struct worker_plan *plan)
 	}
 	mount_replay(w.mount);
 	tree_prefetch(w.tree);
+	/* A reader that was just answered comes back soon: its close, its next open. */
+	loop_set_spin(w.engine.loop, SPIN_US);
 	r = loop_run(w.engine.loop);
 	if (w.status == WORKER_HANDED_OVER) {
 		/* Who waits is not told: the successor answers. */

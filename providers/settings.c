@@ -14,14 +14,15 @@ struct value {
 
 struct settings {
 	const struct field *fields;
-	size_t n;
+	unsigned int refs;
+	unsigned int n;
 	struct value values[];
 };
 
 int settings_new(const struct field *fields, struct settings **ret)
 {
 	struct settings *s;
-	size_t n = 0;
+	unsigned int n = 0;
 
 	while (fields && fields[n].key)
 		n++;
@@ -29,6 +30,7 @@ int settings_new(const struct field *fields, struct settings **ret)
 	if (!s)
 		return -ENOMEM;
 	s->fields = fields;
+	s->refs = 1;
 	s->n = n;
 	*ret = s;
 	return 0;
@@ -36,7 +38,7 @@ int settings_new(const struct field *fields, struct settings **ret)
 
 struct settings *settings_free(struct settings *s)
 {
-	if (!s)
+	if (!s || --s->refs)
 		return NULL;
 	for (size_t i = 0; i < s->n; i++) {
 		free(s->values[i].text);
@@ -44,6 +46,12 @@ struct settings *settings_free(struct settings *s)
 	}
 	free(s);
 	return NULL;
+}
+
+struct settings *settings_ref(struct settings *s)
+{
+	s->refs++;
+	return s;
 }
 
 const struct field *settings_fields(const struct settings *s)

@@ -59,6 +59,9 @@ const struct field *field_find(const struct field *fields, const char *key);
 
 int settings_new(const struct field *fields, struct settings **ret); /* `fields` outlives it; -ENOMEM */
 struct settings *settings_free(struct settings *s);                   /* takes NULL, returns NULL */
+
+/* The same object once more, for somebody who does not change it either; settings_free() ends it. */
+struct settings *settings_ref(struct settings *s);
 const struct field *settings_fields(const struct settings *s);
 
 /*
