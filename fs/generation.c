@@ -27,6 +27,7 @@ int generation_new(uint32_t number, struct token *token, int64_t sent_boot_ms, i
 				  .issued_at = sent_boot_ms,
 				  .expires_at = after(sent_boot_ms, life),
 				  .issued_wall_ms = sent_wall_ms,
+				  .changed_wall_ms = sent_wall_ms,
 				  .expires_wall_ms = after(sent_wall_ms, life) };
 	*ret = g;
 	return 0;

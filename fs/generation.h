@@ -17,6 +17,7 @@ struct generation {
 	struct token *token;
 	int64_t issued_at, expires_at; /* CLOCK_BOOTTIME, ms; POLICY_NEVER */
 	int64_t issued_wall_ms, expires_wall_ms;
+	int64_t changed_wall_ms; /* mtime: since when the file has these bytes */
 	int64_t over_at;  /* when a newer one took its place; 0: it has not */
 	bool revoked;     /* nobody gets it any more; who has it open reads on */
 	bool imported;    /* written, not fetched */

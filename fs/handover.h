@@ -13,12 +13,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define HANDOVER_LAYOUT 2
+#define HANDOVER_LAYOUT 3
 
 /* Shared by all processes of a mount; no secret in it. */
 struct handover_page {
 	uint32_t layout;
 	volatile pid_t announcer;          /* 0: none */
+	volatile uint64_t announced;       /* the old number that the announcer is shown now */
 	volatile uint32_t answered;        /* how many workers have come to serve */
 	volatile uint32_t upgrades;        /* that succeeded */
 	volatile uint32_t failed_upgrades; /* … and that left the old one serving */

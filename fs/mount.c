@@ -122,7 +122,7 @@ int mount_create(const struct engine *engine, struct tree *tree, const struct ha
 	m->hooks = *hooks;
 	/* Numbers of a worker that is gone must not come again. */
 	m->rendered = (uint64_t)loop_now(engine->loop) << 4;
-	redirects_init(&m->redirects, (uint32_t)loop_now(engine->loop) << 8);
+	m->redirects = requests_redirects(requests);
 	r = open_session(m, handover->fuse_fd);
 	if (r) {
 		mount_destroy(m);
@@ -142,7 +142,6 @@ struct mount *mount_destroy(struct mount *m)
 		return NULL;
 	loop_unwatch(m->engine->loop, &m->watch);
 	opening_finish(m);
-	redirects_finish(&m->redirects);
 	if (m->session)
 		fuse_session_destroy(m->session);
 	free(m->buf.mem);

@@ -40,11 +40,10 @@ struct mount {
 	struct fuse_session *session;
 	struct fuse_buf buf; /* libfuse's; wiped after each document */
 	struct watch watch;
-	struct redirects redirects;
+	struct redirects *redirects;
 	struct rendering *renderings; /* open ones */
 	uint64_t rendered;            /* so far: their numbers */
 	struct waiting *waiting;      /* operations that are not answered yet */
-	uint64_t announced;           /* the old number that the announcer is shown under the name */
 };
 
 /* -ENOMEM, or what libfuse says. Set `audit` afterwards. */

@@ -153,7 +153,7 @@ static int token_node(const struct tree *t, struct node *n)
 	else if (n->inode.facet == FACET_VALUE)
 		size = s->size; /* a hint for `ls -l` and `test -s`; no reader gets to use it */
 	stat_file(n, s->access.mode, &s->access, size);
-	stat_times(n, g ? g->issued_wall_ms : s->directory->changed_wall_ms);
+	stat_times(n, g ? g->changed_wall_ms : s->directory->changed_wall_ms);
 	return r;
 }
 

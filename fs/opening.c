@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "node.h"
+#include "policy.h"
 #include "render.h"
 #include "waiting.h"
 
@@ -175,6 +176,33 @@ static void reply_token(struct mount *m, fuse_req_t req, struct slot *s, struct 
 	slot_opened(s, g);
 }
 
+/*
+ * No name leads there: a single-file bind mount. The generation that is given must be the one whose size
+ * the kernel has. It was told just now, to this thread, when the number follows (a pin); else it has the
+ * number's own, which is given as long as it is fresh.
+ */
+static void reply_nameless(struct mount *m, fuse_req_t req, struct slot *s, struct inode in,
+			   struct fuse_file_info *fi)
+{
+	int64_t now = loop_now(m->engine->loop);
+	uint32_t pin = redirect_pinned(m->redirects, fuse_req_ctx(req)->pid, s->id,
+				       s->live->following_since, now);
+	struct generation *own = slot_generation(s, in.generation);
+	struct generation *g = pin ? slot_generation(s, pin) : NULL;
+
+	if (!pin && own && generation_is_fresh(s, own)) {
+		fi->keep_cache = 1;
+		reply_token(m, req, s, own, fi);
+		return;
+	}
+	if (!g || g->revoked || !policy_alive(now, g->expires_at))
+		g = slot_follow(s);
+	/* Anew: an fstat follows. */
+	redirect_pin(m->redirects, fuse_req_ctx(req)->pid, s->id, g->number, now);
+	fi->direct_io = 1;
+	reply_token(m, req, s, g, fi);
+}
+
 /* The slot has a token: rule 3. */
 static void answer(struct mount *m, fuse_req_t req, struct slot *s, struct inode in,
 		   struct fuse_file_info *fi)
@@ -182,22 +210,22 @@ static void answer(struct mount *m, fuse_req_t req, struct slot *s, struct inode
 	struct generation *g = slot_alive(s);
 	pid_t tid = fuse_req_ctx(req)->pid;
 	int64_t now = loop_now(m->engine->loop);
-	bool came_back = redirect_find(&m->redirects, tid, s->id, REDIRECT_READ, now);
+	bool came_back = redirect_find(m->redirects, tid, s->id, REDIRECT_READ, now);
 
 	if (!g) {
 		fuse_reply_err(req, EIO);
 	} else if (g->number == in.generation) {
-		redirect_clear(&m->redirects, tid, s->id, REDIRECT_READ);
+		redirect_clear(m->redirects, tid, s->id, REDIRECT_READ);
 		fi->keep_cache = 1;
 		reply_token(m, req, s, g, fi);
 	} else if (came_back) {
-		redirect_clear(&m->redirects, tid, s->id, REDIRECT_READ);
-		fi->direct_io = 1;
-		reply_token(m, req, s, slot_follow(s), fi);
+		redirect_clear(m->redirects, tid, s->id, REDIRECT_READ);
+		reply_nameless(m, req, s, in, fi);
 	} else {
-		int r = redirect_note(&m->redirects, tid, s->id, REDIRECT_READ, now);
-
-		fuse_reply_err(req, r ? -r : ESTALE);
+		/* What comes back chooses anew. */
+		redirect_clear(m->redirects, tid, s->id, REDIRECT_PIN);
+		redirect_note(m->redirects, tid, s->id, REDIRECT_READ, now);
+		fuse_reply_err(req, ESTALE);
 	}
 }
 
@@ -271,7 +299,7 @@ void opening_begin(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fuse_
 	struct inode in = readable(ino);
 	struct slot *s;
 
-	redirect_clear(&m->redirects, fuse_req_ctx(req)->pid, in.id, REDIRECT_WRITE);
+	redirect_clear(m->redirects, fuse_req_ctx(req)->pid, in.id, REDIRECT_WRITE);
 	if (in.facet == FACET_NEW) {
 		fuse_reply_err(req, EINVAL);
 		return;

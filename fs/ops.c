@@ -83,12 +83,12 @@ static uint64_t announced_name(struct mount *m, fuse_ino_t parent, const char *n
 	if (dir.facet != FACET_DIRECTORY || dir.generation != DIRECTORY_SELF)
 		return 0;
 	if (announce_parse(name, &old_ino, &new_ino)) {
-		m->announced = old_ino;
+		m->handover->page->announced = old_ino;
 		return new_ino;
 	}
-	d = m->announced ? tree_directory_by_id(m->tree, dir.id) : NULL;
+	d = m->handover->page->announced ? tree_directory_by_id(m->tree, dir.id) : NULL;
 	s = d ? directory_slot(d, name) : NULL;
-	return s && s->id == inode_of(m->announced).id ? m->announced : 0;
+	return s && s->id == inode_of(m->handover->page->announced).id ? m->handover->page->announced : 0;
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -137,10 +137,46 @@ static void reply_attr(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_attr(req, &n.attr, seconds(n.attr_ms));
 }
 
+/*
+ * A number that follows: the kernel asks for its attributes before each open, and so learns the size of
+ * the generation that this thread is about to get, and gets (reply_nameless() in opening.c).
+ */
+static uint64_t followed_number(struct mount *m, pid_t tid, const struct node *n)
+{
+	struct slot *s = node_slot(m->tree, n->inode);
+	int64_t now = loop_now(m->engine->loop);
+	struct generation *g;
+	uint32_t pin;
+
+	if (n->attr_ms || !facet_is_of_token(n->inode.facet) || !s)
+		return n->attr.st_ino;
+	/* A pin from before the number moved on may be that of another thread's open. */
+	pin = redirect_pinned(m->redirects, tid, s->id, s->live ? s->live->following_since : 0, now);
+	g = pin ? slot_generation(s, pin) : slot_follow(s);
+	if (g && !pin)
+		redirect_pin(m->redirects, tid, s->id, g->number, now);
+	return g ? inode_number(n->inode.facet, s->id, g->number) : n->attr.st_ino;
+}
+
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct mount *m = mount_of(req);
+	struct node n, followed;
+	uint64_t number;
+	int r = node_of(m->tree, ino, &n);
+
 	(void)fi;
-	reply_attr(req, ino);
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	number = followed_number(m, fuse_req_ctx(req)->pid, &n);
+	if (number != ino && !node_of(m->tree, number, &followed)) {
+		followed.attr.st_ino = ino;
+		fuse_reply_attr(req, &followed.attr, 0);
+	} else {
+		fuse_reply_attr(req, &n.attr, seconds(n.attr_ms));
+	}
 }
 
 /*
@@ -397,7 +433,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 		fuse_reply_err(req, EPERM);
 		return;
 	}
-	mount_of(req)->announced = 0;
+	mount_of(req)->handover->page->announced = 0;
 	fuse_reply_err(req, 0);
 }
 

@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "redirect.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #define MARK_MS 1000
 
-void redirects_init(struct redirects *r, uint32_t first_draft)
-{
-	*r = (struct redirects){ .drafts = first_draft };
-}
-
-void redirects_finish(struct redirects *r)
-{
-	free(r->at);
-	*r = (struct redirects){ 0 };
-}
+/* From an open to its fstat; another thread of the same program may make either of them. */
+#define PIN_MS 50
 
 static void expire(struct redirects *r, int64_t now)
 {
-	for (size_t i = 0; i < r->n;) {
+	for (uint32_t i = 0; i < r->n;) {
 		if (r->at[i].until < now)
 			r->at[i] = r->at[--r->n];
 		else
@@ -27,31 +16,61 @@ static void expire(struct redirects *r, int64_t now)
 	}
 }
 
-int redirect_note(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind,
-		  int64_t now)
+void redirect_clear(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind)
 {
-	if (r->n == r->room) {
-		size_t room;
-		struct redirect *more;
+	for (uint32_t i = 0; tid && i < r->n;) {
+		const struct redirect *one = &r->at[i];
 
-		expire(r, now);
-		room = r->n * 2 < 16 ? 16 : r->n * 2;
-		more = reallocarray(r->at, room, sizeof *more);
-		if (!more)
-			return -ENOMEM;
-		r->at = more;
-		r->room = room;
+		if (one->tid == tid && one->slot == slot && one->kind == kind)
+			r->at[i] = r->at[--r->n];
+		else
+			i++;
 	}
-	r->at[r->n++] = (struct redirect){
-		.tid = tid, .slot = slot, .kind = kind, .draft = ++r->drafts, .until = now + MARK_MS
-	};
-	return 0;
+}
+
+/* A free place, or that of a mark which has had its time. */
+static struct redirect *place(struct redirects *r, int64_t now)
+{
+	if (r->n == REDIRECTS_MAX)
+		expire(r, now);
+	if (r->n == REDIRECTS_MAX)
+		r->at[0] = r->at[--r->n];
+	return &r->at[r->n];
+}
+
+static void put(struct redirects *r, const struct redirect *mark, int64_t now)
+{
+	redirect_clear(r, mark->tid, mark->slot, mark->kind);
+	*place(r, now) = *mark;
+	r->n++;
+}
+
+void redirect_note(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind, int64_t now)
+{
+	put(r,
+	    &(struct redirect){ .tid = tid,
+				.slot = slot,
+				.kind = kind,
+				.draft = ++r->drafts,
+				.until = now + MARK_MS },
+	    now);
+}
+
+void redirect_pin(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now)
+{
+	put(r,
+	    &(struct redirect){ .tid = tid,
+				.slot = slot,
+				.kind = REDIRECT_PIN,
+				.draft = generation,
+				.until = now + PIN_MS },
+	    now);
 }
 
 const struct redirect *redirect_find(struct redirects *r, pid_t tid, uint32_t slot,
 				     enum redirect_kind kind, int64_t now)
 {
-	for (size_t i = 0; i < r->n; i++) {
+	for (uint32_t i = 0; i < r->n; i++) {
 		const struct redirect *one = &r->at[i];
 
 		if (one->tid == tid && one->slot == slot && one->kind == kind && one->until >= now)
@@ -60,14 +79,9 @@ const struct redirect *redirect_find(struct redirects *r, pid_t tid, uint32_t sl
 	return NULL;
 }
 
-void redirect_clear(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind)
+uint32_t redirect_pinned(struct redirects *r, pid_t tid, uint32_t slot, int64_t since, int64_t now)
 {
-	for (size_t i = 0; tid && i < r->n;) {
-		const struct redirect *one = &r->at[i];
+	const struct redirect *pin = redirect_find(r, tid, slot, REDIRECT_PIN, now);
 
-		if (one->tid == tid && one->slot == slot && one->kind == kind)
-			r->at[i] = r->at[--r->n];
-		else
-			i++;
-	}
+	return pin && pin->until - PIN_MS >= since ? pin->draft : 0;
 }

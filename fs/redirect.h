@@ -6,6 +6,12 @@
  * is then understood: its LOOKUP gets the draft that it may write to, or its second OPEN of the same
  * old number means that there is no name to walk (a single-file bind mount). A mark lives for a
  * second: the VFS comes back at once. A thread that cannot be seen (0) shares its marks with its like.
+ *
+ * A pin is kept for a twentieth of that: the generation whose size a thread was told for a number that
+ * follows, so that its open gets that very generation, and its fstat(2) the same size.
+ *
+ * The marks are in memory that a worker's successor inherits (requests.h): one that dies between the
+ * two halves of a redirect leaves nobody with ESTALE.
  */
 #ifndef TOKENFS_REDIRECT_H
 #define TOKENFS_REDIRECT_H
@@ -15,28 +21,33 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum redirect_kind { REDIRECT_READ, REDIRECT_WRITE };
+enum redirect_kind { REDIRECT_READ, REDIRECT_WRITE, REDIRECT_PIN };
 
 struct redirect {
 	pid_t tid;
 	uint32_t slot;
 	enum redirect_kind kind;
-	uint32_t draft; /* REDIRECT_WRITE: the draft's number */
+	uint32_t draft; /* REDIRECT_WRITE: the draft's number; REDIRECT_PIN: the generation's */
 	int64_t until;
 };
 
+/* More than can be under way at once; the oldest goes when there are more. Zeroed memory is empty. */
+#define REDIRECTS_MAX 4096
+
 struct redirects {
-	struct redirect *at;
-	size_t n, room;
-	uint32_t drafts; /* so far */
+	uint32_t n, drafts; /* in use; drafts so far */
+	struct redirect at[REDIRECTS_MAX];
 };
 
-void redirects_init(struct redirects *r, uint32_t first_draft);
-void redirects_finish(struct redirects *r);
+/* Marks the thread; in the place of a mark of the same kind for the same slot. */
+void redirect_note(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind,
+		   int64_t now);
 
-/* Marks the thread; -ENOMEM. */
-int redirect_note(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind,
-		  int64_t now);
+/* The generation that is pinned for the thread since a moment after `since`; 0: none. */
+uint32_t redirect_pinned(struct redirects *r, pid_t tid, uint32_t slot, int64_t since, int64_t now);
+
+/* Pins a generation for the thread. */
+void redirect_pin(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now);
 
 /* The mark of this thread for this slot, or NULL. Valid until the next call. */
 const struct redirect *redirect_find(struct redirects *r, pid_t tid, uint32_t slot,

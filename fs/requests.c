@@ -11,7 +11,9 @@
 
 #include <sodium.h>
 
-#define LAYOUT 2
+#include "redirect.h"
+
+#define LAYOUT 3
 #define MAGIC 0x746f6b656e667301u
 
 /* What the kernel may send at once: a write of LIMIT_DOCUMENT and what goes before it. */
@@ -46,6 +48,7 @@ struct memory {
 	uint32_t init_answered, pad;
 	uint64_t current; /* `unique` of what is being served: to blame if the worker dies */
 	unsigned char init[1024];
+	struct redirects redirects;
 	/* Read into here; a header that is not zero is a request that no place has been found for yet. */
 	unsigned char inbox[INBOX];
 	struct small small[SMALLS];
@@ -163,6 +166,11 @@ struct requests *requests_unmap(struct requests *r)
 		free(r);
 	}
 	return NULL;
+}
+
+struct redirects *requests_redirects(struct requests *r)
+{
+	return &r->memory->redirects;
 }
 
 bool requests_inherited(const struct requests *r)

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <sys/uio.h>
 
+struct redirects;
 struct requests;
 
 /* The descriptor of a new, empty memory; the caller's. -errno. */
@@ -23,6 +24,9 @@ int requests_create(int *ret_fd);
 /* Maps it, and looks for what a predecessor left. -ENOMEM, -EPROTO: of another layout. */
 int requests_map(int memory_fd, struct requests **ret);
 struct requests *requests_unmap(struct requests *r);
+
+/* The marks of threads that were sent back (redirect.h): inherited too. */
+struct redirects *requests_redirects(struct requests *r);
 
 /* Whether a worker of this mount was here before. */
 bool requests_inherited(const struct requests *r);

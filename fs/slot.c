@@ -112,13 +112,18 @@ static struct generation *newest_of(const struct slot *s)
 	return g && !g->revoked ? g : NULL;
 }
 
+bool generation_is_fresh(const struct slot *s, const struct generation *g)
+{
+	if (g->revoked || g->expires_at == POLICY_NEVER)
+		return !g->revoked;
+	return policy_fresh(loop_now(loop_of(s)), g->expires_at, margin_of(s, g));
+}
+
 struct generation *slot_fresh(const struct slot *s)
 {
 	struct generation *g = newest_of(s);
 
-	if (!g || g->expires_at == POLICY_NEVER)
-		return g;
-	return policy_fresh(loop_now(loop_of(s)), g->expires_at, margin_of(s, g)) ? g : NULL;
+	return g && generation_is_fresh(s, g) ? g : NULL;
 }
 
 struct generation *slot_alive(const struct slot *s)
@@ -161,10 +166,19 @@ static struct generation *follows_still(const struct slot *s)
 	int64_t now = loop_now(loop_of(s));
 
 	if (!g || g->revoked || !policy_alive(now, g->expires_at) ||
-	    now - l->following_at > POLICY_FOLLOW_PAUSE_MS ||
-	    now - l->following_since > POLICY_FOLLOW_MAX_MS)
+	    now - l->following_at > POLICY_FOLLOW_PAUSE_MS)
 		return NULL;
 	return g;
+}
+
+/* Readers that never pause are moved on between two of them, where that is hardly noticed. */
+static bool must_move_on(const struct slot *s)
+{
+	const struct live *l = s->live;
+	int64_t now = loop_now(loop_of(s)), followed = now - l->following_since;
+
+	return (followed > POLICY_FOLLOW_MAX_MS && now - l->following_at >= POLICY_FOLLOW_GAP_MS) ||
+	       followed > 5 * POLICY_FOLLOW_MAX_MS;
 }
 
 struct generation *slot_followed(const struct slot *s)
@@ -179,7 +193,7 @@ struct generation *slot_follow(struct slot *s)
 	struct generation *g = follows_still(s);
 	int64_t now = loop_now(loop_of(s));
 
-	if (!g) {
+	if (!g || must_move_on(s)) {
 		g = slot_alive(s);
 		if (!g)
 			return NULL;
@@ -391,16 +405,18 @@ static void on_forget(struct timer *t)
 {
 	struct slot *s = t->ctx;
 	int64_t before = loop_now(loop_of(s)) - POLICY_KEEP_OLD_MS;
+	int64_t before_open = loop_now(loop_of(s)) - POLICY_KEEP_OPEN_MS;
 	struct generation **at = &s->live->newest;
 	bool more = false;
 
 	while (*at) {
 		struct generation *g = *at;
 		bool is_over = g->over_at && g->over_at <= before;
+		bool is_told = g->followed; /* a turn ago: the kernel has heard of it */
 
-		if (is_over)
+		if (is_over && (!g->opens || g->over_at <= before_open))
 			begin_to_follow(s, g);
-		if (is_over && !g->opens) {
+		if (is_over && is_told && !g->opens) {
 			*at = g->older;
 			generation_free(g);
 			continue;
@@ -409,7 +425,7 @@ static void on_forget(struct timer *t)
 		at = &g->older;
 	}
 	if (more)
-		timer_start(loop_of(s), t, loop_now(loop_of(s)) + POLICY_KEEP_OLD_MS / 4);
+		timer_start(loop_of(s), t, loop_now(loop_of(s)) + POLICY_KEEP_OLD_MS / 10);
 	tree_sweep(s);
 }
 
@@ -450,6 +466,9 @@ void slot_show(struct slot *s, struct generation *g)
 	l->revoked = false;
 	s->generation = g->number;
 	s->size = (uint32_t)token_len(g->token);
+	if (old && !old->revoked && token_len(old->token) == token_len(g->token) &&
+	    !memcmp(token_value(old->token), token_value(g->token), token_len(g->token)))
+		g->changed_wall_ms = old->changed_wall_ms; /* the same bytes: the same mtime */
 	if (!old || old->revoked)
 		return;
 	old->over_at = now;

@@ -103,6 +103,7 @@ struct generation *slot_generation(const struct slot *s, uint32_t number);
  * The generation that a number without a name shows (kernel.md section 2, single-file bind mounts);
  * NULL: none is alive. slot_follow() is for an open: it chooses; slot_followed() is for its fstat.
  */
+bool generation_is_fresh(const struct slot *s, const struct generation *g); /* and not revoked */
 struct generation *slot_follow(struct slot *s);
 struct generation *slot_followed(const struct slot *s);
 

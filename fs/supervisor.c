@@ -221,10 +221,19 @@ static int64_t backoff_ms(struct supervisor *s)
 	return wait < most ? wait : most;
 }
 
+static bool is_unmounted(const struct supervisor *s)
+{
+	struct pollfd fuse = { .fd = s->handover.fuse_fd };
+
+	return poll(&fuse, 1, 0) == 1 && fuse.revents & POLLERR;
+}
+
 /* The worker is gone. false: so is the mount. */
 static bool replace_worker(struct supervisor *s, int status)
 {
 	s->worker = 0;
+	if (is_unmounted(s))
+		return false;
 	if (s->upgrading)
 		return finish_upgrade(s) == 0;
 	if (s->ending || (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_UNMOUNTED))

@@ -374,7 +374,7 @@ static void restore_moments(struct generation *g, const struct stored_token *row
 		g->expires_at = now + (left < life ? left : life);
 		g->issued_at = g->expires_at - life;
 	}
-	g->issued_wall_ms = row->issued_wall_ms;
+	g->issued_wall_ms = g->changed_wall_ms = row->issued_wall_ms;
 	g->expires_wall_ms = row->expires_wall_ms;
 }
 
@@ -390,7 +390,15 @@ static int restore_token(struct tree *t, struct slot *s, const struct stored_tok
 		return r;
 	restore_moments(g, row, t);
 	slot_show(s, g);
-	return 0;
+	if (!g->older)
+		return 0;
+	/* The one before was over when this one was issued, not when we look. */
+	g->older->over_at = g->issued_at;
+	if (loop_now(t->engine->loop) - g->issued_at >= POLICY_KEEP_OLD_MS && !g->older->followed) {
+		g->older->followed = true; /* as a predecessor has told the kernel; to be sure, again */
+		t->events.followed(t->events.ctx, s, g->older->number);
+	}
+	return timer_start(t->engine->loop, &s->live->forget, g->issued_at + POLICY_KEEP_OLD_MS);
 }
 
 static int load_token(void *ctx, const struct stored_token *row)

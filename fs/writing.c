@@ -126,7 +126,6 @@ static void reply_draft(fuse_req_t req, struct fuse_file_info *fi)
 static void send_back(struct mount *m, fuse_req_t req, struct inode in)
 {
 	const struct slot *s = node_slot(m->tree, in);
-	int r;
 
 	if (!s || !slot_is_visible(s)) {
 		fuse_reply_err(req, ENOENT);
@@ -136,9 +135,9 @@ static void send_back(struct mount *m, fuse_req_t req, struct inode in)
 		fuse_reply_err(req, ENOTSUP);
 		return;
 	}
-	r = redirect_note(&m->redirects, fuse_req_ctx(req)->pid, s->id, REDIRECT_WRITE,
-			  loop_now(m->engine->loop));
-	fuse_reply_err(req, r ? -r : ESTALE);
+	redirect_note(m->redirects, fuse_req_ctx(req)->pid, s->id, REDIRECT_WRITE,
+		      loop_now(m->engine->loop));
+	fuse_reply_err(req, ESTALE);
 }
 
 void writing_begin(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -151,7 +150,7 @@ void writing_begin(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fuse_
 	} else if (in.facet == FACET_VALUE) {
 		send_back(m, req, in);
 	} else if (in.facet == FACET_DRAFT) {
-		redirect_clear(&m->redirects, fuse_req_ctx(req)->pid, in.id, REDIRECT_WRITE);
+		redirect_clear(m->redirects, fuse_req_ctx(req)->pid, in.id, REDIRECT_WRITE);
 		reply_draft(req, fi);
 	} else if (in.facet == FACET_NEW ||
 		   (in.facet == FACET_ROOT && in.generation == ROOT_CONTROL)) {
@@ -168,13 +167,13 @@ uint64_t writing_redirected(struct mount *m, pid_t tid, fuse_ino_t parent, const
 	const struct directory *d;
 	const struct slot *s;
 
-	if (!m->redirects.n || in.facet != FACET_DIRECTORY || in.generation != DIRECTORY_SELF)
+	if (!m->redirects->n || in.facet != FACET_DIRECTORY || in.generation != DIRECTORY_SELF)
 		return 0;
 	d = tree_directory_by_id(m->tree, in.id);
 	s = d ? directory_slot(d, name) : NULL;
 	if (!s)
 		return 0;
-	mark = redirect_find(&m->redirects, tid, s->id, REDIRECT_WRITE, loop_now(m->engine->loop));
+	mark = redirect_find(m->redirects, tid, s->id, REDIRECT_WRITE, loop_now(m->engine->loop));
 	return mark ? inode_number(FACET_DRAFT, s->id, mark->draft) : 0;
 }
 
@@ -321,7 +320,7 @@ static void write_control(struct mount *m, fuse_req_t req, const char *bytes, si
 }
 
 /* The slot that a new name's draft is for: there by now, there once, or to be made. */
-static int slot_of_draft(struct draft *draft, struct slot **ret)
+static int slot_of_draft(const struct mount *m, struct draft *draft, struct slot **ret)
 {
 	struct slot *s = directory_named(draft->directory, draft->name);
 
@@ -329,7 +328,8 @@ static int slot_of_draft(struct draft *draft, struct slot **ret)
 		return directory_add(draft->directory, draft->name, ret);
 	if (s->kind == SLOT_DRAFT)
 		return -EBUSY;
-	if (draft->exclusive && slot_is_visible(s))
+	/* A predecessor may have stored this very document, and could not say so. */
+	if (draft->exclusive && slot_is_visible(s) && !requests_is_replay(m->requests))
 		return -EEXIST;
 	*ret = s;
 	return 0;
@@ -352,7 +352,7 @@ static int target_of(struct mount *m, struct inode in, struct slot **ret, struct
 	if (!draft || draft->directory->hidden)
 		return -ESTALE;
 	*ret_owner = draft->access;
-	return slot_of_draft(draft, ret);
+	return slot_of_draft(m, draft, ret);
 }
 
 void writing_write(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t len,

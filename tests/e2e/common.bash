@@ -183,6 +183,9 @@ connection() {
 abort_connection() { # NUMBER
 	local fusectl=/sys/fs/fuse/connections own=''
 	[ -n "$1" ] || return 0
+	# Numbers are given out again: it may be the connection of somebody else's mount by now.
+	! awk -v number="0:$1" -v under="$T/" '$3 == number && index($5, under) != 1 { other = 1 }
+		END { exit !other }' /proc/self/mountinfo || return 0
 	if [ ! -d "$fusectl/$1" ]; then
 		own=$(mktemp -d) && mount -t fusectl none "$own" && fusectl=$own
 	fi

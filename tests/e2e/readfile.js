@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// readfile.js PATH SECONDS: reads a token by readFile and readFileSync, which believe st_size, and checks that
-// it is whole (tests/servers/checked.py has the structure). Prints reads, wrong ones, and how many tokens
-// there were.
+// readfile.js PATH SECONDS: reads a token by readFile and readFileSync, which believe st_size, and
+// checks that it is whole (tests/servers/checked.py has the structure). Prints reads, wrong ones, and
+// how many tokens there were.
 'use strict';
 
 const fs = require('fs');

@@ -7,7 +7,7 @@
 load common
 
 STORM=${STORM:-$(dirname "$TOKENFS")/storm}
-KILLS=30 LENGTH=10 REFRESHES=20
+KILLS=${KILLS:-30} LENGTH=10 REFRESHES=20
 [ -z "${TOKENFS_LONG:-}" ] || { KILLS=200 LENGTH=60 REFRESHES=100; }
 
 setup() {
@@ -41,9 +41,9 @@ storm() {
 	return "$status"
 }
 
-# Sanitizers make a worker slow to start: what a gap may last is said of a build without them.
+# What a gap may last is said of a machine that does nothing else, and of a build without sanitizers.
 gap_limit() {
-	grep -qa __asan_init "$TOKENFS" || grep -qa __tsan_init "$TOKENFS" || echo '-g 250'
+	[ -z "${TOKENFS_LONG:-}" ] || grep -qa -e __asan_init -e __tsan_init "$TOKENFS" || echo '-g 250'
 }
 
 successor() { # OLD: another worker is there
@@ -99,6 +99,20 @@ kill_worker() {
 	equal "$(fake tokens | jq 'all(.[]; .active)')" true
 }
 
+@test "contract 7: a reader that waits for a server outlives the workers that die meanwhile" {
+	fake_set '{"mode": "hold"}'
+	config <<<"$(provider iem client_credentials)"
+	mount_start
+	spawn "$T/outcome" timeout -k 1 60 cat "$MNT/iem/access_token"
+	for i in 1 2 3 4; do
+		fake await/token/$i
+		kill_worker
+	done
+	fake_set '{"mode": "ok"}'
+	eventually 20 test -s "$T/outcome"
+	token iem/access_token | cmp - "$T/outcome"
+}
+
 @test "contract 4: twenty rotations a second among readers, a watcher, writes and rm hang nobody" {
 	need_root
 	iem
@@ -149,8 +163,10 @@ kill_worker() {
 	refuse grep -q next- <(timeout -k 1 10 ls -a "$MNT/iem")
 }
 
+# The file is bound before it rotates, so that its inode is that of a token that is over: it must have
+# begun to follow. Node's open, fstat and read are far apart, in threads of their own.
 @test "contract 4: readers of exactly st_size bytes, Node's readFile too, through a mount of one file that follows" {
-	local readers=()
+	local status=0
 	need_root
 	iem
 	: >"$T/bound"
@@ -159,16 +175,13 @@ kill_worker() {
 	followed() { [ "$(probe exact "$T/bound" 2>/dev/null)" = "$(token iem/moving)" ]; }
 	eventually 25 followed
 	if command -v node >/dev/null; then
-		spawn "$T/node" timeout -k 1 $((LENGTH * 2 + 30)) node "$E2E/readfile.js" "$T/bound" "$LENGTH"
-		readers+=(node)
-	else
-		echo '# node is not installed' >&3
+		spawn "$T/node" timeout -k 1 $((LENGTH + 40)) node "$E2E/readfile.js" "$T/bound" "$LENGTH"
 	fi
-	storm -t "$LENGTH" rotate="$MNT/iem/moving" exact="$T/bound" exact="$T/bound"
+	storm -t "$LENGTH" rotate="$MNT/iem/moving" exact="$T/bound" exact="$T/bound" || status=1
+	[ ! -e "$T/node" ] || eventually 40 grep -q ' reads' "$T/node"
+	sed 's/^/# node: /' "$T/node" >&3 || echo '# node is not installed: its readFile is left out' >&3
+	[ "$status" = 0 ]
 	[ "$(sed -n 's/^rotate *\([0-9]*\) .*/\1/p' "$T/storm")" -ge $((LENGTH * 10)) ]
-	[ "${#readers[@]}" = 0 ] || {
-		eventually 30 grep -q reads "$T/node"
-		sed 's/^/# node: /' "$T/node" >&3
-		matches "$(cat "$T/node")" ' 0 wrong, [0-9]*[0-9] tokens$'
-	}
+	# It moves on every 2 s at least.
+	[ ! -e "$T/node" ] || [ "$(sed -n 's/.* 0 wrong, \([0-9]*\) tokens$/\1/p' "$T/node")" -ge $((LENGTH / 4)) ]
 }

@@ -15,13 +15,13 @@
  *	bound=FILE,TARGET  as hot, through FILE bound over TARGET in a mount namespace of its own
  *	cold=FILE          rm, and then a read that has to fetch
  *	rotate=FILE        an import every ROTATE_MS, which the next open must give
- *	write=DIRECTORY    names created, written again and removed, and each as it was left at the end
+ *	write=DIRECTORY    names created, written again and removed; at the end each is as it was
  *	watch=DIRECTORY    inotify; how many files were replaced
  *
- * Tokens prove themselves (tests/servers/checked.py has the structure). After a kill each job gets an
- * answer to what it was at before the next one: a request that killed two workers is answered EIO.
- * It ends after KILLS kills and SECONDS seconds with a line for each job; the status is 0 when each did
- * something, nothing failed and no read through the page cache or a hot slot took GAP_MS.
+ * Tokens prove themselves (tests/servers/checked.py has the structure). After a kill each job gets
+ * an answer to what it was at before the next kill: a request that two workers died of is EIO.
+ * It ends after KILLS kills and SECONDS seconds with a line for each job; the status is 0 when each
+ * did something, nothing failed and no read of a slot that is not cold took GAP_MS.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -44,12 +44,12 @@
 #include <unistd.h>
 
 #define TOKEN_MAX 8192
-#define JOBS_MAX 24
-#define NAMES 12
-#define HOLD_US 8000000  /* contract 4 promises 10 s */
-#define HUNG_US 20000000 /* no operation takes this long */
-#define PAUSE_US 60000   /* between two kills, at most; at random */
-#define LIFE_S 300
+#define JOBS_MAX  24
+#define NAMES	  12
+#define HOLD_US	  8000000  /* contract 4 promises 10 s */
+#define HUNG_US	  20000000 /* no operation takes this long */
+#define PAUSE_US  60000	   /* between two kills, at most; at random */
+#define LIFE_S	  300
 
 struct storm {
 	int64_t gap_ms, rotate_us;
@@ -73,7 +73,8 @@ struct job {
 	char first[TOKEN_MAX + 1];
 	size_t first_len;
 	struct timespec mtime;
-	unsigned long counter, values[NAMES]; /* of the tokens that were written; 0: there is none */
+	unsigned long counter,
+		values[NAMES]; /* of the tokens that were written; 0: there is none */
 	unsigned int random;
 };
 
@@ -130,7 +131,8 @@ static size_t fill_length(unsigned long counter)
 }
 
 /* PREFIX.COUNTER.EXPIRY.FILL.SUM; false for what is not a whole token. */
-static bool token_parse(const char *bytes, size_t len, unsigned long *ret_counter, int64_t *ret_expiry)
+static bool token_parse(const char *bytes, size_t len, unsigned long *ret_counter,
+			int64_t *ret_expiry)
 {
 	char prefix[4], expected[9];
 	unsigned long counter;
@@ -164,8 +166,8 @@ static size_t make_document(unsigned long counter, char *document, size_t size)
 	memset(token + len, (int)('A' + counter % 26), fill_length(counter));
 	len += fill_length(counter);
 	snprintf(token + len, sizeof token - len, ".%08" PRIx32, fnv1a(token, len));
-	return (size_t)snprintf(document, size, "{\"access_token\": \"%s\", \"expires_in\": %d}", token,
-				LIFE_S);
+	return (size_t)snprintf(document, size, "{\"access_token\": \"%s\", \"expires_in\": %d}",
+				token, LIFE_S);
 }
 
 /* Its counter, or 0 with a note of what is wrong. */
@@ -243,7 +245,8 @@ static bool read_exactly(struct job *j, struct stat *ret_st, char bytes[TOKEN_MA
 		wrong(j, "st_size is none of a token", "");
 	} else {
 		n = read(fd, bytes, (size_t)ret_st->st_size);
-		snprintf(text, sizeof text, "st_size %lld, %zd bytes", (long long)ret_st->st_size, n);
+		snprintf(text, sizeof text, "st_size %lld, %zd bytes", (long long)ret_st->st_size,
+			 n);
 		if (n < 0)
 			failed(j, "read", errno);
 		else if (n != ret_st->st_size)
@@ -372,7 +375,8 @@ static void expect(struct job *j, const char *path, unsigned long counter)
 
 	if (seen == counter)
 		return;
-	snprintf(text, sizeof text, "%s: token %lu and not %lu", strrchr(path, '/') + 1, seen, counter);
+	snprintf(text, sizeof text, "%s: token %lu and not %lu", strrchr(path, '/') + 1, seen,
+		 counter);
 	wrong(j, text, "");
 }
 
@@ -406,11 +410,14 @@ static void step_write(struct job *j)
 	if (removes)
 		error = unlink(path) ? errno : 0;
 	else
-		error = write_document(path, j->values[i] ? O_TRUNC : O_CREAT | O_EXCL, ++j->counter);
-	if (error)
+		error = write_document(path, j->values[i] ? O_TRUNC : O_CREAT | O_EXCL,
+				       ++j->counter);
+	if (error) {
 		failed(j, removes ? "unlink" : j->values[i] ? "write" : "create", error);
-	else
-		j->values[i] = removes ? 0 : j->counter;
+		j->values[i] = read_token(j, path, true);
+		return;
+	}
+	j->values[i] = removes ? 0 : j->counter;
 	expect(j, path, j->values[i]);
 }
 
@@ -514,7 +521,9 @@ static void look_for_hung(const struct job *jobs, int n)
 	int64_t now = clock_us(CLOCK_MONOTONIC);
 
 	for (int i = 0; i < n; i++) {
-		if (jobs[i].kind->passive || !jobs[i].since_us || now - jobs[i].since_us < HUNG_US)
+		int64_t since = jobs[i].since_us;
+
+		if (jobs[i].kind->passive || !since || now - since < HUNG_US)
 			continue;
 		printf("hung: %s=%s after %ld steps\n", jobs[i].kind->name, jobs[i].path,
 		       (long)jobs[i].steps);
@@ -657,8 +666,8 @@ static bool report(const struct storm *storm, const struct job *jobs, int n, lon
 	for (int i = 0; i < n; i++) {
 		const struct job *j = &jobs[i];
 
-		printf("%-6s %7ld steps, %ld failed, %ld wrong, longest %" PRId64 " ms", j->kind->name,
-		       (long)j->steps, j->failed, j->wrong, j->longest_us / 1000);
+		printf("%-6s %7ld steps, %ld failed, %ld wrong, longest %" PRId64 " ms",
+		       j->kind->name, (long)j->steps, j->failed, j->wrong, j->longest_us / 1000);
 		if (j->replaced)
 			printf(", %ld replaced", j->replaced);
 		printf("%s%s\n", j->failure, j->fault);
@@ -679,8 +688,9 @@ static bool report(const struct storm *storm, const struct job *jobs, int n, lon
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: storm [-k SUPERVISOR KILLS] [-t SECONDS] [-g GAP_MS] [-r ROTATE_MS] "
-			"JOB=PATH…\n");
+	fprintf(stderr,
+		"usage: storm [-k SUPERVISOR KILLS] [-t SECONDS] [-g GAP_MS] [-r ROTATE_MS] "
+		"JOB=PATH…\n");
 	return 2;
 }
 

@@ -17,7 +17,7 @@ What a test sees:
                                         introspect, discovery, resource, all
     GET  /_await/KIND/N[/SECONDS]       waits until there were N of them (10 s); 504 when there were not
     GET  /_peak                         the most token requests that ever ran side by side
-    GET  /_tokens                       what was issued: access_token, issued_at, expires_in, active
+    GET  /_tokens                       what was issued: access_token, scope, issued_at, expires_in, active
 """
 
 import argparse
@@ -41,6 +41,7 @@ DEFAULTS = {
     "expires_in": 300,      # null: not said
     "token": "opaque",      # opaque, checked (see checked.py), jwt
     "length": 200,          # of an opaque token
+    "id_token": None,       # seconds that an id_token lives, which then comes with every answer
     "delay": 0,             # seconds before an answer of the token endpoint
     "pace": 0.001,          # seconds between the bytes of a trickle
     "status": 503,          # of mode busy
@@ -50,7 +51,7 @@ DEFAULTS = {
     "rotate": False,        # a refresh token works once; a second use ends its whole family
     "client_secret": None,  # when set, another one is refused
     "password": None,       # the same for the password grant
-    "revoke": "ok",         # ok, busy, unsupported, stall
+    "revoke": "ok",         # ok, hold, busy, unsupported, stall
     "introspect": "ok",     # ok, busy, unauthorized
     "discovery": "both",    # both, openid, oauth, none, wrong_issuer, html
 }
@@ -154,25 +155,29 @@ class Server(ThreadingHTTPServer):
         with self.changed:
             self.changed.wait_for(lambda: self.settings[key] != value)
 
+    def make_jwt(self, expiry):
+        part = lambda claims: base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
+        body = part({"n": self.counter, "exp": int(expiry)})
+        return f"{part({'alg': 'none'})}.{body}.".replace("=", "") + secrets.token_hex(16)
+
     def make_value(self, expiry):
         kind = self.settings["token"]
         if kind == "checked":
             return checked.make(self.counter, int(expiry * 1000))
         if kind == "jwt":
-            part = lambda claims: base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
-            body = part({"n": self.counter, "exp": int(expiry)})
-            return f"{part({'alg': 'none'})}.{body}.".replace("=", "") + secrets.token_hex(16)
+            return self.make_jwt(expiry)
         text = f"fake-{self.counter}-"
         return text + secrets.token_hex(self.settings["length"])[: self.settings["length"] - len(text)]
 
-    def issue(self, family):
+    def issue(self, family, scope):
         """One more access token: (value, what the answer says about it)."""
         with self.changed:
             self.counter += 1
             now, life = time.time(), self.settings["expires_in"]
             value = self.make_value(now + (300 if life is None else life))
             self.access[value] = {
-                "issued_at": now, "expires_in": life, "active": True, "family": family}
+                "issued_at": now, "expires_in": life, "active": True, "family": family,
+                "scope": scope}
         return value, good(value, expires_in=life) if life is not None else {
             "access_token": value, "token_type": "Bearer"}
 
@@ -286,9 +291,11 @@ class Handler(BaseHTTPRequestHandler):
                 family = server.refresh[follower]["family"]
         elif kind != "client_credentials":
             return error(400, "unsupported_grant_type")
-        _, body = server.issue(family)
+        _, body = server.issue(family, form.get("scope"))
         if follower:
             body["refresh_token"] = follower
+        if server.settings["id_token"] is not None:
+            body["id_token"] = server.make_jwt(time.time() + server.settings["id_token"])
         if "scope" in form:
             body["scope"] = form["scope"]
         return Answer(200, body)
@@ -328,6 +335,7 @@ class Handler(BaseHTTPRequestHandler):
     # --- the other endpoints
 
     def revoke(self, form):
+        self.server.wait_while("revoke", "hold")
         mode = self.server.settings["revoke"]
         if mode == "busy":
             return self.busy()
@@ -383,7 +391,7 @@ class Handler(BaseHTTPRequestHandler):
             return Answer(504, f"{server.count(kind)}\n", "text/plain")
 
     def tokens(self):
-        return [{"access_token": value, "issued_at": token["issued_at"],
+        return [{"access_token": value, "scope": token["scope"], "issued_at": token["issued_at"],
                  "expires_in": token["expires_in"], "active": self.server.alive(value)}
                 for value, token in list(self.server.access.items())]
 

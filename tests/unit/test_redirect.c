@@ -34,58 +34,64 @@ static void generations_and_facets_have_numbers_of_their_own(void **state)
 
 static void a_thread_is_known_again_for_its_slot_and_kind_only(void **state)
 {
-	struct redirects r;
+	static struct redirects r;
 
 	(void)state;
-	redirects_init(&r, 0);
-	assert_int_equal(redirect_note(&r, 10, 1, REDIRECT_READ, 0), 0);
+	redirect_note(&r, 10, 1, REDIRECT_READ, 0);
 	assert_non_null(redirect_find(&r, 10, 1, REDIRECT_READ, 500));
 	assert_null(redirect_find(&r, 10, 2, REDIRECT_READ, 500));
 	assert_null(redirect_find(&r, 10, 1, REDIRECT_WRITE, 500));
 	assert_null(redirect_find(&r, 11, 1, REDIRECT_READ, 500));
 	redirect_clear(&r, 10, 1, REDIRECT_READ);
 	assert_null(redirect_find(&r, 10, 1, REDIRECT_READ, 500));
-	redirects_finish(&r);
 }
 
 static void a_mark_lives_for_a_second_and_its_place_is_used_again(void **state)
 {
-	struct redirects r;
+	static struct redirects r;
 
 	(void)state;
-	redirects_init(&r, 0);
-	for (int i = 0; i < 10000; i++)
-		assert_int_equal(redirect_note(&r, 100 + i, 1, REDIRECT_READ, i * 100), 0);
-	assert_null(redirect_find(&r, 100, 1, REDIRECT_READ, 10000 * 100));
-	assert_true(r.room <= 64);
-	redirects_finish(&r);
+	for (int i = 0; i < 3 * REDIRECTS_MAX; i++)
+		redirect_note(&r, 100 + i, 1, REDIRECT_READ, i * 100);
+	assert_null(redirect_find(&r, 100, 1, REDIRECT_READ, 3 * REDIRECTS_MAX * 100));
+	assert_true(r.n <= REDIRECTS_MAX);
 }
 
 static void threads_that_cannot_be_seen_share_their_marks(void **state)
 {
-	struct redirects r;
+	static struct redirects r;
 
 	(void)state;
-	redirects_init(&r, 0);
-	assert_int_equal(redirect_note(&r, 0, 1, REDIRECT_READ, 0), 0);
+	redirect_note(&r, 0, 1, REDIRECT_READ, 0);
 	redirect_clear(&r, 0, 1, REDIRECT_READ); /* one came back; another may be on its way */
 	assert_non_null(redirect_find(&r, 0, 1, REDIRECT_READ, 100));
-	redirects_finish(&r);
+}
+
+static void a_thread_is_told_what_its_last_open_got(void **state)
+{
+	static struct redirects r;
+
+	(void)state;
+	redirect_pin(&r, 7, 1, 40, 0);
+	redirect_pin(&r, 8, 1, 41, 0);
+	redirect_pin(&r, 7, 1, 42, 0);
+	assert_int_equal(redirect_find(&r, 7, 1, REDIRECT_PIN, 10)->draft, 42);
+	assert_int_equal(redirect_find(&r, 8, 1, REDIRECT_PIN, 10)->draft, 41);
+	assert_int_equal(r.n, 2);
 }
 
 static void each_writer_has_a_draft_of_its_own(void **state)
 {
-	struct redirects r;
+	static struct redirects r;
 	uint32_t first;
 
 	(void)state;
-	redirects_init(&r, 41);
-	assert_int_equal(redirect_note(&r, 1, 5, REDIRECT_WRITE, 0), 0);
-	assert_int_equal(redirect_note(&r, 2, 5, REDIRECT_WRITE, 0), 0);
+	r.drafts = 41;
+	redirect_note(&r, 1, 5, REDIRECT_WRITE, 0);
+	redirect_note(&r, 2, 5, REDIRECT_WRITE, 0);
 	first = redirect_find(&r, 1, 5, REDIRECT_WRITE, 0)->draft;
 	assert_int_equal(first, 42);
 	assert_int_not_equal(first, redirect_find(&r, 2, 5, REDIRECT_WRITE, 0)->draft);
-	redirects_finish(&r);
 }
 
 static void a_hidden_name_tells_old_and_new_and_nothing_else_does(void **state)
@@ -112,6 +118,7 @@ int main(void)
 		cmocka_unit_test(a_thread_is_known_again_for_its_slot_and_kind_only),
 		cmocka_unit_test(a_mark_lives_for_a_second_and_its_place_is_used_again),
 		cmocka_unit_test(threads_that_cannot_be_seen_share_their_marks),
+		cmocka_unit_test(a_thread_is_told_what_its_last_open_got),
 		cmocka_unit_test(each_writer_has_a_draft_of_its_own),
 		cmocka_unit_test(a_hidden_name_tells_old_and_new_and_nothing_else_does),
 	};
