@@ -98,6 +98,11 @@ void tree_reopen(struct tree *t);
 /* Starts the fetches of `prefetch = yes`. */
 void tree_prefetch(struct tree *t);
 
+/* A directory without a configuration: hidden. -ENOMEM. */
+int tree_add_directory(struct tree *t, uint32_t id, const char *name, const char *identity,
+		       struct directory **ret);
+struct directory *tree_any_directory(const struct tree *t, uint32_t id); /* hidden ones too */
+
 struct directory *tree_directory(const struct tree *t, const char *name); /* visible ones */
 struct directory *tree_directory_by_id(const struct tree *t, uint32_t id);
 struct slot *tree_slot_by_id(const struct tree *t, uint32_t id); /* NULL: none */
@@ -116,6 +121,9 @@ struct settings *directory_declared_wish(const struct directory *d, const char *
  * arrival_store() has stored it. The name must be free. -ENOMEM.
  */
 int directory_add(struct directory *d, const char *name, struct slot **ret);
+
+/* The same for a slot that the store has: with its id. */
+int directory_add_stored(struct directory *d, uint32_t id, const char *name, struct slot **ret);
 
 /* Takes a slot out of its directory: SLOT_DEAD, and freed when nobody has it open. */
 void directory_remove(struct slot *s);

@@ -196,7 +196,8 @@ iem() {
 	exec 9<&-
 	equal "$(timeout -k 1 5 cat "$T/bound")" one
 	import iem/access_token two
-	equal "$(timeout -k 1 5 cat "$T/bound")" two
+	follows() { [ "$(timeout -k 1 5 cat "$T/bound")" = two ]; }
+	eventually 15 follows
 }
 
 # --- reload
