@@ -18,7 +18,7 @@
 #include "buffer.h"
 
 #define CONFIG_LINE_MAX 8192 /* bytes, the sentence about it says so too */
-#define CONFIG_FILE_MAX (1u << 20)
+#define CONFIG_FILE_MAX (32u << 20)
 
 /* What is wrong; `error` is our own trouble (-ENOMEM), and sticky. */
 struct config_report {

@@ -52,6 +52,9 @@ int snapshot_write(int fd, const struct config *config)
 		if (r == -ENOENT) /* what serves when nothing is configured */
 			r = append(fd, local, sizeof local - 1);
 	}
+	/* Half of one is none: the successor then reads the files. */
+	if (r && ftruncate(fd, 0))
+		return -errno;
 	return r;
 }
 

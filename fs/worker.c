@@ -357,6 +357,11 @@ static int start(struct worker *w, struct sentence *why)
 	bool inherited = snapshot_path(w->plan->handover->config_fd, snapshot);
 	int r = load_config(w, inherited ? snapshot : w->plan->config_path, why, &config);
 
+	/* Rather the files as they are now than no mount at all. */
+	if (r && inherited) {
+		inherited = false;
+		r = load_config(w, w->plan->config_path, why, &config);
+	}
 	if (r) {
 		why->text[0] = 0; /* the log has it, line by line */
 		return r;

@@ -542,3 +542,20 @@ refused_as_inside() { # LINE: of a configuration that is ours but for it
 	eventually 20 ended "$SPAWNED"
 	[ "$(grep -cx OK "$T/many")" -ge 20 ]
 }
+
+@test "a configuration of several megabytes is in force for the next worker too" {
+	local old
+	config < <(
+		printf '[here]\ntype = local\nprefetch = no\n'
+		awk 'BEGIN { for (i = 0; i < 20000; i++) printf "[here/n%05d]\naudience = https://%060d.example\n", i, i }'
+	)
+	[ "$(stat -c %s "$CONF")" -gt 2000000 ]
+	mount_start
+	token here/n00007 >"$T/before"
+	old=$(worker)
+	kill -9 "$old"
+	successor() { [ "$(worker)" != "$old" ] && answers; }
+	eventually 20 successor
+	token here/n00007 | cmp - "$T/before"
+	equal "$(find "$MNT/here/" -maxdepth 1 -name 'n*' | wc -l)" 20000
+}
