@@ -219,7 +219,9 @@ static void answer(struct mount *m, fuse_req_t req, struct slot *s, struct inode
 		fi->keep_cache = 1;
 		reply_token(m, req, s, g, fi);
 	} else if (came_back) {
-		redirect_clear(m->redirects, tid, s->id, REDIRECT_READ);
+		/* A replay may have been answered already: the thread that comes back needs its mark. */
+		if (!requests_is_replay(m->requests))
+			redirect_clear(m->redirects, tid, s->id, REDIRECT_READ);
 		reply_nameless(m, req, s, in, fi);
 	} else {
 		/* What comes back chooses anew. */

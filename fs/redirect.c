@@ -3,8 +3,8 @@
 
 #define MARK_MS 1000
 
-/* From an open to its fstat; another thread of the same program may make either of them. */
-#define PIN_MS 50
+/* From an open to its fstat, over the death of a worker between the two. */
+#define PIN_MS 400
 
 static void expire(struct redirects *r, int64_t now)
 {

@@ -7,7 +7,7 @@
  * old number means that there is no name to walk (a single-file bind mount). A mark lives for a
  * second: the VFS comes back at once. A thread that cannot be seen (0) shares its marks with its like.
  *
- * A pin is kept for a twentieth of that: the generation whose size a thread was told for a number that
+ * A pin is kept for a part of that: the generation whose size a thread was told for a number that
  * follows, so that its open gets that very generation, and its fstat(2) the same size.
  *
  * The marks are in memory that a worker's successor inherits (requests.h): one that dies between the
