@@ -164,24 +164,33 @@ kill_worker() {
 }
 
 # The file is bound before it rotates, so that its inode is that of a token that is over: it must have
-# begun to follow. Node's open, fstat and read are far apart, in threads of their own.
-@test "contract 4: readers of exactly st_size bytes, Node's readFile too, through a mount of one file that follows" {
-	local status=0
-	need_root
+# begun to follow. Node's open, fstat and read are far apart, in threads of their own. One reader at a
+# time: where several rely on st_size the number may move on between one's open and its fstat (the
+# manual says so).
+bound_and_followed() {
 	iem
 	: >"$T/bound"
 	mount --bind "$MNT/iem/moving" "$T/bound"
 	import iem/moving "$(probe make 3 300000)"
 	followed() { [ "$(probe exact "$T/bound" 2>/dev/null)" = "$(token iem/moving)" ]; }
 	eventually 25 followed
-	if command -v node >/dev/null; then
-		spawn "$T/node" timeout -k 1 $((LENGTH + 40)) node "$E2E/readfile.js" "$T/bound" "$LENGTH"
-	fi
-	storm -t "$LENGTH" rotate="$MNT/iem/moving" exact="$T/bound" exact="$T/bound" || status=1
-	[ ! -e "$T/node" ] || eventually 40 grep -q ' reads' "$T/node"
-	sed 's/^/# node: /' "$T/node" >&3 || echo '# node is not installed: its readFile is left out' >&3
-	[ "$status" = 0 ]
+}
+
+@test "contract 4: a reader of exactly st_size bytes gets whole tokens through a mount of one file that follows" {
+	need_root
+	bound_and_followed
+	storm -t "$LENGTH" rotate="$MNT/iem/moving" exact="$T/bound"
 	[ "$(sed -n 's/^rotate *\([0-9]*\) .*/\1/p' "$T/storm")" -ge $((LENGTH * 10)) ]
+}
+
+@test "contract 4: Node's readFile gets whole tokens through a mount of one file that follows" {
+	need_root
+	command -v node >/dev/null || skip 'node is not installed'
+	bound_and_followed
+	spawn "$T/node" timeout -k 1 $((LENGTH + 40)) node "$E2E/readfile.js" "$T/bound" "$LENGTH"
+	storm -t "$LENGTH" rotate="$MNT/iem/moving"
+	eventually 40 grep -q ' reads' "$T/node"
+	sed 's/^/# node: /' "$T/node" >&3
 	# It moves on every 2 s at least.
-	[ ! -e "$T/node" ] || [ "$(sed -n 's/.* 0 wrong, \([0-9]*\) tokens$/\1/p' "$T/node")" -ge $((LENGTH / 4)) ]
+	[ "$(sed -n 's/.* 0 wrong, \([0-9]*\) tokens$/\1/p' "$T/node")" -ge $((LENGTH / 5)) ]
 }
