@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "redirect.h"
 
-#define MARK_MS 1000
+#define MARK_MS 3000
 
 /* From an open to its fstat, over the death of a worker between the two. */
-#define PIN_MS 400
+#define PIN_MS 1000
 
 static void expire(struct redirects *r, int64_t now)
 {

@@ -4,8 +4,9 @@
  *
  * An OPEN is answered with ESTALE to make the VFS walk the path once more. What that thread asks next
  * is then understood: its LOOKUP gets the draft that it may write to, or its second OPEN of the same
- * old number means that there is no name to walk (a single-file bind mount). A mark lives for a
- * second: the VFS comes back at once. A thread that cannot be seen (0) shares its marks with its like.
+ * old number means that there is no name to walk (a single-file bind mount). A mark lives for three
+ * seconds: the VFS comes back at once, but a worker may die meanwhile. A thread that cannot be seen (0)
+ * shares its marks with its like.
  *
  * A pin is kept for a part of that: the generation whose size a thread was told for a number that
  * follows, so that its open gets that very generation, and its fstat(2) the same size.

@@ -46,7 +46,7 @@ static void a_thread_is_known_again_for_its_slot_and_kind_only(void **state)
 	assert_null(redirect_find(&r, 10, 1, REDIRECT_READ, 500));
 }
 
-static void a_mark_lives_for_a_second_and_its_place_is_used_again(void **state)
+static void a_mark_has_its_time_and_its_place_is_used_again(void **state)
 {
 	static struct redirects r;
 
@@ -116,7 +116,7 @@ int main(void)
 		cmocka_unit_test(a_number_says_what_it_was_made_of),
 		cmocka_unit_test(generations_and_facets_have_numbers_of_their_own),
 		cmocka_unit_test(a_thread_is_known_again_for_its_slot_and_kind_only),
-		cmocka_unit_test(a_mark_lives_for_a_second_and_its_place_is_used_again),
+		cmocka_unit_test(a_mark_has_its_time_and_its_place_is_used_again),
 		cmocka_unit_test(threads_that_cannot_be_seen_share_their_marks),
 		cmocka_unit_test(a_thread_is_told_what_its_last_open_got),
 		cmocka_unit_test(each_writer_has_a_draft_of_its_own),
