@@ -15,9 +15,6 @@
 /* A conversation of more steps than this goes in circles. */
 #define STEPS_MAX 16
 
-/* UNLINK holds the directory's lock in the kernel: it waits no longer than this. */
-#define REVOKE_LIMIT_MS 10000
-
 struct fetch {
 	struct grant *grant;
 	struct fetch *next; /* in the queue */
@@ -205,8 +202,6 @@ static void set_deadline(struct fetch *f)
 
 	/* Whoever waits has the same limit; a little less, so that he hears the reason. */
 	limit -= limit / 20;
-	if (f->exchange.purpose == PURPOSE_REVOKE && limit > REVOKE_LIMIT_MS)
-		limit = REVOKE_LIMIT_MS;
 	if (!f->deadline || f->deadline > loop_now(loop_of(f)) + limit)
 		f->deadline = loop_now(loop_of(f)) + limit;
 }
