@@ -68,7 +68,8 @@ static void print_document(const struct provider_type *type)
 		puts("\nNo document can be written to its tokens.");
 		return;
 	}
-	puts("\nMembers of a document written to a token, and keys of [PROVIDER/NAME]:\n");
+	printf("\nMembers of a document written to a token%s:\n\n",
+	       type->undeclared ? "" : ", and keys of [PROVIDER/NAME]");
 	print_fields(type->slot_fields, true);
 	if (type->imports)
 		puts("  access_token, expires_in\n"
@@ -92,8 +93,8 @@ static void print_type(const struct provider_type *type)
 		printf("\nIts directory has a further file, %s.\n", type->document);
 	if (type->env)
 		printf("\nIts variable in .env is %s.\n", type->env);
-	if (type->needs_person)
-		puts("\nA person must log in before the first token: tokenfs login PROVIDER");
+	if (type->lists)
+		puts("\nIts directory lists the tokens that the server has.");
 }
 
 static void print_usage(const struct cmd *c)

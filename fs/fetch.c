@@ -69,8 +69,15 @@ static int outcome_errno(enum exchange_outcome outcome)
 		return -EINVAL;
 	case EXCHANGE_UNSUPPORTED:
 		return -ENOTSUP;
+	case EXCHANGE_EXISTS:
+		return -EEXIST;
+	case EXCHANGE_IN_USE:
+		return -EBUSY;
 	case EXCHANGE_ASK:
 	case EXCHANGE_WAIT:
+	case EXCHANGE_KEEP:
+	case EXCHANGE_RUN:
+	case EXCHANGE_NEED:
 		break;
 	}
 	return -EPROTO;

@@ -198,7 +198,7 @@ static int explain_write(const struct transfer *t, struct sentence *why)
 		return -EIO;
 	}
 	sentence_set(why, "%s answered more than %u bytes: check the URL", t->host,
-		     t->header_bytes > LIMIT_REQUEST ? LIMIT_REQUEST : LIMIT_RESPONSE);
+		     t->header_bytes > LIMIT_REQUEST ? LIMIT_REQUEST : (unsigned int)t->answer.max);
 	return -EFBIG;
 }
 
@@ -503,7 +503,6 @@ static int set_fixed(CURL *easy)
 		{ CURLOPT_BUFFERSIZE, BUFFER_BYTES },
 		{ CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_BYTES },
 		{ CURLOPT_MAXAGE_CONN, 60 },
-		{ CURLOPT_MAXFILESIZE, LIMIT_RESPONSE },
 		{ CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
 	};
 	size_t i;
@@ -621,7 +620,7 @@ static int set_url(struct transfer *t, const char *url)
 		       : 0;
 }
 
-static int transfer_new(struct http *http, struct transfer **ret)
+static int transfer_new(struct http *http, size_t answer_max, struct transfer **ret)
 {
 	struct transfer *t;
 
@@ -630,7 +629,7 @@ static int transfer_new(struct http *http, struct transfer **ret)
 		return -ENOMEM;
 	t->http = http;
 	t->body = BUFFER_INIT(LIMIT_REQUEST);
-	t->answer = BUFFER_INIT(LIMIT_RESPONSE);
+	t->answer = BUFFER_INIT(answer_max);
 	t->easy = curl_easy_init();
 	if (!t->easy) {
 		free(t);
@@ -646,6 +645,8 @@ static int transfer_set(struct transfer *t, const struct request *request,
 	int r;
 
 	r = set_fixed(t->easy);
+	if (r == 0 && curl_easy_setopt(t->easy, CURLOPT_MAXFILESIZE, (long)t->answer.max) != CURLE_OK)
+		r = -ENOMEM;
 	if (r == 0)
 		r = set_callbacks(t);
 	if (r == 0)
@@ -704,7 +705,7 @@ int http_send(struct http *http, const struct request *request, const struct htt
 	r = request_error(request);
 	if (r < 0)
 		return r;
-	r = transfer_new(http, &t);
+	r = transfer_new(http, request->answer_max, &t);
 	if (r < 0)
 		return r;
 	r = transfer_set(t, request, options);

@@ -4,7 +4,7 @@
  *
  * One multi handle for all: connections are reused, and one stalled server delays nobody else. TLS is
  * verified; https only, but for loopback; no redirect is ever followed (wire C13); no cookie kept; a
- * response is at most LIMIT_RESPONSE. Names are resolved by curl's own thread, which a dead name
+ * response is at most the request's answer_max. Names are resolved by curl's own thread, which a dead name
  * server may hold, but which nothing waits for (CURLOPT_QUICK_EXIT).
  *
  *	http_send(http, &request, &options, on_response, ctx, &transfer);

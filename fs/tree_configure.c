@@ -223,11 +223,16 @@ void tree_reopen(struct tree *t)
 	}
 }
 
+static bool needs_person(const struct config_provider *p)
+{
+	return p->type->needs_person && p->type->needs_person(p->settings);
+}
+
 /* The first slot of a grant first: a wrong password costs one attempt, the queue does the rest. */
 void tree_prefetch(struct tree *t)
 {
 	for (struct directory *d = t->directories; d; d = d->next) {
-		if (d->hidden || d->account.config->type->needs_person ||
+		if (d->hidden || needs_person(d->account.config) ||
 		    !settings_yes(d->account.config->common, "prefetch"))
 			continue;
 		for (size_t i = 0; i < d->slots.n; i++)

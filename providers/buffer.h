@@ -25,6 +25,7 @@
 #define LIMIT_DOCUMENT (128u << 10) /* one written document: what one write(2) can carry */
 #define LIMIT_REQUEST (256u << 10)  /* one request's body, or its URL */
 #define LIMIT_RESPONSE (1u << 20)   /* one response's body */
+#define LIMIT_LISTING (32u << 20)   /* one response that lists tokens */
 #define LIMIT_RENDER (1u << 20)     /* one rendered file */
 #define LIMIT_SENTENCE 320u         /* one sentence for a person */
 #define LIMIT_WORD (2u << 10)       /* one word of a list, with its NUL */

@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "provider.h"
 
@@ -13,14 +15,44 @@
 /* No more than this of what a server said is looked at. */
 #define QUOTED_MAX 1024u
 
+/* More tokens than this are no list for a directory. */
+#define LISTED_MAX 1000000u
+
+static void listing_finish(struct listing *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->at[i].name);
+		free(l->at[i].details);
+		free(l->at[i].stamp);
+	}
+	free(l->at);
+	*l = (struct listing){ 0 };
+}
+
+static void prompt_finish(struct prompt *p)
+{
+	free(p->uri);
+	free(p->uri_complete);
+	free(p->code);
+	*p = (struct prompt){ 0 };
+}
+
 void exchange_finish(struct exchange *x)
 {
 	request_finish(&x->request);
 	x->ret_token = token_unref(x->ret_token);
 	x->ret_id_token = token_unref(x->ret_id_token);
 	x->ret_grant = secret_unref(x->ret_grant);
+	x->ret_registration = secret_unref(x->ret_registration);
+	x->ret_intent = secret_unref(x->ret_intent);
 	json_free(x->ret_memo);
 	x->ret_memo = NULL;
+	listing_finish(&x->ret_listing);
+	prompt_finish(&x->ret_prompt);
+	free(x->ret_details);
+	x->ret_details = NULL;
+	free(x->notes);
+	x->notes = NULL;
 }
 
 int exchange_fail(struct exchange *x, enum exchange_outcome outcome, const char *format, ...)
@@ -68,7 +100,12 @@ static bool tells_secret(const struct exchange *x, const char *text)
 		if (f->kind == FIELD_SECRET &&
 		    shares_secret(text, settings_secret(x->settings, f->key)))
 			return true;
-	if (shares_secret(text, x->grant) || shares_secret(text, x->ret_grant))
+	if (shares_secret(text, x->grant) || shares_secret(text, x->ret_grant) ||
+	    shares_secret(text, x->intent) || shares_secret(text, x->ret_intent) ||
+	    shares_secret(text, x->registration) || shares_secret(text, x->ret_registration))
+		return true;
+	if (x->given &&
+	    share_piece(text, token_value(x->given), token_len(x->given), PIECE_OF_SECRET))
 		return true;
 	if (x->token &&
 	    share_piece(text, token_value(x->token), token_len(x->token), PIECE_OF_SECRET))
@@ -119,5 +156,95 @@ int exchange_hear_status(struct exchange *x, const struct response *r)
 				     "the server redirects (%d), which is never followed: "
 				     "correct the URL",
 				     r->status);
+	return 0;
+}
+
+static char *copy(const char *text, bool *failed)
+{
+	char *c = text ? strdup(text) : NULL;
+
+	*failed = *failed || (text && !c);
+	return c;
+}
+
+static int make_room(struct listing *l)
+{
+	size_t room = l->room ? l->room * 2 : 64;
+	struct listed *more;
+
+	if (l->n < l->room)
+		return 0;
+	if (l->n >= LISTED_MAX)
+		return -EFBIG;
+	more = reallocarray(l->at, room, sizeof *more);
+	if (!more)
+		return -ENOMEM;
+	l->at = more;
+	l->room = room;
+	return 0;
+}
+
+int exchange_list(struct exchange *x, const char *name, const char *details, const char *stamp)
+{
+	struct listing *l = &x->ret_listing;
+	bool failed = false;
+	int r = make_room(l);
+
+	if (r < 0)
+		return r;
+	l->at[l->n] = (struct listed){ .name = copy(name, &failed),
+				       .details = copy(details, &failed),
+				       .stamp = copy(stamp, &failed) };
+	l->n++; /* also of what failed: the end of the exchange frees it */
+	return failed ? -ENOMEM : 0;
+}
+
+/* Printable ASCII: it goes to a terminal. */
+static bool is_plain(const char *text)
+{
+	if (!text || !text[0] || strlen(text) >= LIMIT_WORD)
+		return false;
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || (unsigned char)*text >= 0x7f)
+			return false;
+	return true;
+}
+
+static bool is_web(const char *uri)
+{
+	return is_plain(uri) && uri_check(uri, NULL) == 0 &&
+	       (!strncasecmp(uri, "https://", 8) || !strncasecmp(uri, "http://", 7));
+}
+
+int exchange_prompt(struct exchange *x, const char *uri, const char *uri_complete, const char *code,
+		    int64_t expires_ms)
+{
+	bool failed = false;
+
+	if (!is_web(uri) || !is_plain(code) || (uri_complete && !is_web(uri_complete)))
+		return exchange_fail(x, EXCHANGE_GARBLED,
+				     "the server's answer has no page or no code for a person");
+	prompt_finish(&x->ret_prompt);
+	x->ret_prompt = (struct prompt){ .uri = copy(uri, &failed),
+					 .uri_complete = copy(uri_complete, &failed),
+					 .code = copy(code, &failed),
+					 .expires_ms = expires_ms };
+	return failed ? -ENOMEM : 0;
+}
+
+int exchange_intend(struct exchange *x, const struct json *intent)
+{
+	BUFFER_AUTO text = BUFFER_INIT(LIMIT_SECRET);
+	struct secret *secret;
+	int r;
+
+	json_print(intent, false, &text);
+	r = buffer_error(&text);
+	if (r == 0)
+		r = secret_new(buffer_string(&text), text.len, &secret);
+	if (r < 0)
+		return r;
+	secret_unref(x->ret_intent);
+	x->ret_intent = secret;
 	return 0;
 }

@@ -159,7 +159,7 @@ int json_parse(const char *bytes, size_t len, struct sentence *why, struct json 
 	struct json_tokener *t;
 	int r;
 
-	if (len == 0 || len > LIMIT_RESPONSE) {
+	if (len == 0 || len > LIMIT_LISTING) {
 		sentence_set(why, len ? "is too long" : "is empty, where JSON should be");
 		return -EBADMSG;
 	}

@@ -20,13 +20,15 @@ struct request {
 	struct buffer header; /* lines `Name: value\n`; may hold secrets */
 	struct buffer body;
 	const char *content_type; /* a literal, or NULL when there is no body */
+	size_t answer_max;        /* the most bytes that the answer may have */
 };
 
 #define REQUEST_INIT                                                                               \
 	((struct request){ .method = "GET",                                                        \
 			   .url = BUFFER_INIT(LIMIT_REQUEST),                                      \
 			   .header = BUFFER_INIT(LIMIT_REQUEST),                                   \
-			   .body = BUFFER_INIT(LIMIT_REQUEST) })
+			   .body = BUFFER_INIT(LIMIT_REQUEST),                                     \
+			   .answer_max = LIMIT_RESPONSE })
 
 void request_finish(struct request *r); /* wipes; REQUEST_INIT again */
 
@@ -37,7 +39,8 @@ void request_header(struct request *r, const char *name, const char *value);
 int request_error(const struct request *r);
 
 struct response {
-	int status;           /* 200, 400, … */
+	int status;           /* 200, 400, …; 0: none came (hears_silence), `body` is empty;
+				 of a program (EXCHANGE_RUN): its exit status, 0 is success */
 	const char *type;     /* Content-Type, or "" */
 	const char *body;     /* `len` bytes, then a NUL */
 	size_t len;

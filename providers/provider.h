@@ -63,6 +63,10 @@ struct provider_type;
 enum purpose {
 	PURPOSE_FETCH,  /* get a token for the slot */
 	PURPOSE_REVOKE, /* make `token` (and the slot's own `grant`) worthless at the server */
+	PURPOSE_CREATE, /* make the token that `wish` describes, under `name`, which is new to us */
+	PURPOSE_UPDATE, /* make `name`, which the server has, what `wish` describes */
+	PURPOSE_LIST,   /* tell every token that the server has: exchange_list() for each */
+	PURPOSE_LOGIN,  /* a person logs in: exchange_prompt(), then EXCHANGE_WAIT until he did */
 };
 
 /* How far a conversation is, or how it ended: what `ask` and `hear` return. */
@@ -70,6 +74,9 @@ enum exchange_outcome {
 	EXCHANGE_DONE = 0,    /* what was wanted happened */
 	EXCHANGE_ASK = 1,     /* ask: `request` is to be sent. hear: call `ask` for one more */
 	EXCHANGE_WAIT,        /* call `ask` again after `wait_ms`: a person acts */
+	EXCHANGE_KEEP,        /* store ret_intent, ret_registration, ret_grant; then call `ask` */
+	EXCHANGE_RUN,         /* ask: `command` is to be run; `hear` gets what it printed */
+	EXCHANGE_NEED,        /* ask: the token of slot `need`; call `ask` again with it in `given` */
 	EXCHANGE_DENIED,      /* the credential was refused: never sent again until something changes */
 	EXCHANGE_FORBIDDEN,   /* the server knows us and says no to this (scope, audience, role) */
 	EXCHANGE_EXPIRED,     /* the grant is over: refresh token dead, and nothing to replace it */
@@ -79,6 +86,33 @@ enum exchange_outcome {
 	EXCHANGE_GARBLED,     /* an answer that the protocol does not allow */
 	EXCHANGE_INVALID,     /* the document or the settings cannot mean anything */
 	EXCHANGE_UNSUPPORTED, /* not possible with this type or server */
+	EXCHANGE_EXISTS,      /* CREATE: the server has one of this name already */
+	EXCHANGE_IN_USE,      /* REVOKE: it is the credential that we ourselves live on */
+};
+
+/* How a program is run (EXCHANGE_RUN), see fs/command. */
+struct errand {
+	const char *line; /* borrowed from the settings; words, or shell text */
+	bool shell;       /* give the line to /bin/sh -c */
+};
+
+/* One token that the server has (PURPOSE_LIST). */
+struct listed {
+	char *name;    /* not checked: what cannot be a file's name is left out by fs/ */
+	char *details; /* a JSON object as text, for .meta; never a secret in it */
+	char *stamp;   /* with another one it is another token of the same name; NULL: cannot tell */
+};
+
+struct listing {
+	struct listed *at;
+	size_t n, room;
+};
+
+/* What a person is to do (PURPOSE_LOGIN; RFC 8628 section 3.3). None of it is a secret. */
+struct prompt {
+	char *uri, *uri_complete; /* the second may be NULL */
+	char *code;
+	int64_t expires_ms;       /* wall clock, since the epoch */
 };
 
 /* One conversation. fs/fetch makes it, fills the first part, and ends it with exchange_finish(). */
@@ -91,27 +125,55 @@ struct exchange {
 	const char *provider, *name;     /* the directory's and the slot's name */
 	struct secret *grant;            /* the refresh token or key that the grant holds; or NULL */
 	bool grant_is_own;               /* the grant is the slot's own, not the provider's */
-	struct token *token;             /* PURPOSE_REVOKE: the slot's newest token, or NULL */
+	struct token *token;             /* FETCH, REVOKE, UPDATE: the slot's newest, even expired */
+	const char *details;             /* of the slot as it was listed last (JSON), or NULL */
 	const struct json *memo;         /* what was learnt of the server before (ret_memo), or NULL */
+	struct secret *registration;     /* ret_registration of an earlier conversation, or NULL */
+	struct secret *intent;           /* ret_intent of one that was cut off (JSON), or NULL */
 	/* given anew before each ask and hear */
 	int64_t now_ms;           /* wall clock, since the epoch */
 	unsigned char random[32]; /* fresh */
+	struct token *given;      /* after EXCHANGE_NEED */
 
 	/* asked */
 	struct request request;
+	bool hears_silence;       /* no answer at all comes to `hear` too, as a response of status 0 */
+	struct errand errand;     /* EXCHANGE_RUN */
+	const char *need;         /* EXCHANGE_NEED: PROVIDER/NAME, borrowed from settings */
 
 	/* answered, by the provider */
-	struct token *ret_token;     /* PURPOSE_FETCH, with EXCHANGE_DONE */
+	struct token *ret_token;     /* with EXCHANGE_DONE; CREATE, UPDATE, LOGIN: may be NULL */
 	struct token *ret_id_token;  /* what came beside it (OpenID), or NULL */
 	struct secret *ret_grant;    /* a new refresh token: replaces the grant's, durably and first */
 	bool drop_grant;             /* the grant's secret is dead: forget it */
+	struct secret *ret_registration; /* of the client, for the whole provider (RFC 7591) */
+	struct secret *ret_intent;   /* what is about to be done, for the one that comes after a crash */
+	struct listing ret_listing;  /* PURPOSE_LIST */
+	struct prompt ret_prompt;    /* PURPOSE_LOGIN */
+	char *ret_details;           /* CREATE, UPDATE: as a listing would say it, or NULL */
+	bool slot_only;              /* the outcome says nothing about the grant */
 	struct json *ret_memo;       /* replaces the memo, for memo_ms */
 	int64_t memo_ms;
 	int64_t wait_ms;             /* EXCHANGE_WAIT, EXCHANGE_BUSY */
 	struct sentence why;         /* not DONE: what, where, what to do; DONE: a warning, or "" */
 
-	int step; /* the provider's own, 0 at the start */
+	/* the provider's own */
+	int step;          /* 0 at the start */
+	void *notes;       /* NULL at the start; from malloc(3), freed at the end */
 };
+
+/*
+ * INTENTS. What must not be done twice, and cannot be asked for again, is announced first:
+ *
+ *	step 0	ask: GET the name		hear: 404, so it is not there
+ *		ret_intent = {"absent": true}	EXCHANGE_KEEP: committed before the next ask
+ *	step 1	ask: POST			hear: the value: EXCHANGE_DONE
+ *
+ * Value and intent change places in one commit. When the worker dies in between, the conversation
+ * begins again with `intent` set: the provider finds out what became of it. An intent is forgotten at
+ * DONE and at every outcome that says what happened; BUSY, GARBLED and the network's errors keep it.
+ * PURPOSE_LOGIN keeps its device code so.
+ */
 
 #define EXCHANGE_INIT ((struct exchange){ .request = REQUEST_INIT, .wait_ms = -1, .memo_ms = -1 })
 
@@ -133,16 +195,24 @@ void exchange_quote(struct exchange *x, const char *foreign);
 int exchange_issue(struct exchange *x, const char *value, size_t len,
 		   const struct token_facts *facts);
 
+/* Adds to ret_listing; copies. `stamp` may be NULL. -ENOMEM. */
+int exchange_list(struct exchange *x, const char *name, const char *details, const char *stamp);
+
+/*
+ * Sets ret_prompt; copies. EXCHANGE_GARBLED for a URI that is not http or https, or for control
+ * characters in any of them (wire D2); 0, -ENOMEM.
+ */
+int exchange_prompt(struct exchange *x, const char *uri, const char *uri_complete, const char *code,
+		    int64_t expires_ms);
+
+/* Sets ret_intent from JSON. -ENOMEM, -EFBIG. */
+int exchange_intend(struct exchange *x, const struct json *intent);
+
 /*
  * Answers that mean the same everywhere: 429 and 5xx are EXCHANGE_BUSY with Retry-After (wire C10), a
  * redirect EXCHANGE_GARBLED (C13). 0 when the status is none of these: look at the body.
  */
 int exchange_hear_status(struct exchange *x, const struct response *r);
-
-/* One header line or environment line of a token, see render. */
-struct provider_line {
-	const char *name, *value;
-};
 
 /* What a provider type is. All of it is data but the functions. */
 struct provider_type {
@@ -155,8 +225,18 @@ struct provider_type {
 
 	bool imports;           /* takes {"access_token": …, "expires_in": …} */
 	bool imports_refresh;   /* takes {"refresh_token": …} */
-	bool needs_person;      /* a person must log in before the first token: no prefetch */
+	bool lists;             /* PURPOSE_LIST: the server knows its tokens by name */
+	bool creates;           /* documents are tokens of the server: CREATE for a new name, else UPDATE */
+	bool undeclared;        /* slots are not declared by the configuration: they are written, listed */
 	const char *document;   /* a further file of the directory, e.g. ".jwks"; or NULL */
+
+	/*
+	 * The slot that is there from the start; NULL: none. Without this function: access_token.
+	 */
+	const char *(*first)(const struct settings *s);
+
+	/* A person must log in before the first token: `.login` is there, no prefetch. NULL: never. */
+	bool (*needs_person)(const struct settings *s);
 
 	/* What one field alone cannot know. 0, or -EINVAL and why. May be NULL. */
 	int (*check)(const struct settings *s, struct sentence *why);
@@ -179,6 +259,13 @@ struct provider_type {
 	 * May use settings only.
 	 */
 	int (*headers)(const struct settings *s, const struct token *t, struct buffer *out);
+
+	/*
+	 * Appends further lines of .env, `NAME=value\n` each; `variable` is the first one's name. May
+	 * be NULL.
+	 */
+	int (*environment)(const struct settings *s, const struct token *t, const char *variable,
+			   struct buffer *out);
 
 	/* Appends the content of `document`; `grant` may be NULL: -ENOKEY. */
 	int (*render_document)(const struct settings *s, const struct secret *grant,

@@ -15,6 +15,17 @@
  *	lifetime 300000			id-token, new-grant, drop-grant, new-memo, memo-life, wait,
  *why
  *
+ *	ask GET https://…		a further step; also, each with its answer or what is given:
+ *	keep				what is kept (new-intent, …) stands in the results
+ *	wait 5000			mid-way: the next line is an ask
+ *	run LINE | run-shell LINE	with `answer 0` and what was printed
+ *	need ctm/ci			with `given TOKEN`
+ *	answer silence			no answer came at all
+ *
+ * Also given: details (JSON), registration, intent, given-token; also brought: new-registration,
+ * new-intent, new-details, slot-only, prompt (URI CODE EXPIRES [COMPLETE]), and `listed NAME [STAMP
+ * [DETAILS]]`, a line each in order, `-` for none.
+ *
  * `refused PATTERN` in place of `ask` and `end`: the settings or the wish are refused with this
  * sentence. A value that begins with `~ ` is a pattern of fnmatch(3). What the file does not
  *mention must not be there. In every exchange no secret may stand in a URL or a sentence (C15).
@@ -48,6 +59,11 @@ enum result {
 	RESULT_MEMO_LIFE,
 	RESULT_WAIT,
 	RESULT_WHY,
+	RESULT_NEW_REGISTRATION,
+	RESULT_NEW_INTENT,
+	RESULT_NEW_DETAILS,
+	RESULT_SLOT_ONLY,
+	RESULT_PROMPT,
 	RESULTS,
 };
 
@@ -66,6 +82,11 @@ static const char *const result_words[RESULTS] = {
 	[RESULT_MEMO_LIFE] = "memo-life",
 	[RESULT_WAIT] = "wait",
 	[RESULT_WHY] = "why",
+	[RESULT_NEW_REGISTRATION] = "new-registration",
+	[RESULT_NEW_INTENT] = "new-intent",
+	[RESULT_NEW_DETAILS] = "new-details",
+	[RESULT_SLOT_ONLY] = "slot-only",
+	[RESULT_PROMPT] = "prompt",
 };
 
 static const char *const outcome_words[] = {
@@ -75,9 +96,12 @@ static const char *const outcome_words[] = {
 	[EXCHANGE_REVOKED] = "revoked",	    [EXCHANGE_MISSING] = "missing",
 	[EXCHANGE_BUSY] = "busy",	    [EXCHANGE_GARBLED] = "garbled",
 	[EXCHANGE_INVALID] = "invalid",	    [EXCHANGE_UNSUPPORTED] = "unsupported",
+	[EXCHANGE_KEEP] = "keep",	    [EXCHANGE_RUN] = "run",
+	[EXCHANGE_NEED] = "need",	    [EXCHANGE_EXISTS] = "exists",
+	[EXCHANGE_IN_USE] = "in-use",
 };
 
-enum stage { STAGE_GIVEN, STAGE_ASKED, STAGE_ANSWERED, STAGE_ENDED, STAGE_REFUSED };
+enum stage { STAGE_GIVEN, STAGE_ASKED, STAGE_ANSWERED, STAGE_PAUSED, STAGE_ENDED, STAGE_REFUSED };
 
 struct play {
 	const char *file;
@@ -92,9 +116,11 @@ struct play {
 	int outcome;
 	struct buffer header; /* expected of the request under way */
 	const char *body;
+	bool posts; /* the step under way is a request, not a program */
 	struct response response;
 	struct buffer answer;
 	const char *expected[RESULTS];
+	size_t listed; /* lines of the listing that were seen */
 };
 
 static __attribute__((format(printf, 2, 3))) void fault(struct play *p, const char *format, ...)
@@ -226,10 +252,27 @@ static void give_memo(struct play *p, const char *text)
 
 static void give_purpose(struct play *p, const char *word)
 {
-	if (strcmp(word, "revoke") == 0)
-		p->x.purpose = PURPOSE_REVOKE;
+	static const char *const words[] = {
+		[PURPOSE_FETCH] = "fetch",   [PURPOSE_REVOKE] = "revoke",
+		[PURPOSE_CREATE] = "create", [PURPOSE_UPDATE] = "update",
+		[PURPOSE_LIST] = "list",     [PURPOSE_LOGIN] = "login",
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		if (strcmp(word, words[i]) == 0) {
+			p->x.purpose = (enum purpose)i;
+			return;
+		}
+	}
+	fault(p, "no purpose: %s", word);
+}
+
+static void give_kept(struct play *p, struct secret **where, const char *value)
+{
+	if (*where)
+		fault(p, "given twice");
 	else
-		fault(p, "the other purpose is revoke");
+		*where = new_secret(p, value);
 }
 
 static bool give(struct play *p, const char *word, char *rest)
@@ -252,6 +295,12 @@ static bool give(struct play *p, const char *word, char *rest)
 		give_memo(p, rest);
 	else if (strcmp(word, "purpose") == 0)
 		give_purpose(p, rest);
+	else if (strcmp(word, "registration") == 0)
+		give_kept(p, &p->x.registration, rest);
+	else if (strcmp(word, "intent") == 0)
+		give_kept(p, &p->x.intent, rest);
+	else if (strcmp(word, "given-details") == 0)
+		p->x.details = rest;
 	else if (strcmp(word, "provider") == 0)
 		p->x.provider = rest;
 	else if (strcmp(word, "name") == 0)
@@ -315,21 +364,74 @@ static void ask_now(struct play *p)
 	check_secrets(p);
 }
 
+/* Goes on to the next step; what it comes to is in `outcome`. */
+static void step(struct play *p)
+{
+	if (p->stage == STAGE_GIVEN) {
+		start(p);
+		if (!p->faults)
+			ask_now(p);
+	} else if (p->stage == STAGE_ANSWERED) {
+		hear(p);
+		if (p->outcome == EXCHANGE_ASK)
+			ask_now(p);
+	} else if (p->stage == STAGE_PAUSED) {
+		ask_now(p);
+	} else {
+		fault(p, "a step after an ask without an answer, or after the end");
+	}
+}
+
+/* Between two steps: what was asked of fs, and is done now. */
+static void play_pause(struct play *p, const char *word, const char *rest)
+{
+	step(p);
+	if (p->faults)
+		return;
+	expect(p, "what was done", word, outcome_word(p->outcome));
+	if (p->outcome == EXCHANGE_WAIT && p->x.wait_ms != strtoll(rest, NULL, 10))
+		fault(p, "waits %lld ms", (long long)p->x.wait_ms);
+	if (p->outcome == EXCHANGE_NEED)
+		expect(p, "need", rest, p->x.need);
+	p->x.wait_ms = -1;
+	p->stage = STAGE_PAUSED;
+}
+
+static void play_run(struct play *p, const char *line, bool shell)
+{
+	step(p);
+	if (p->faults)
+		return;
+	expect(p, "what was done", "run", outcome_word(p->outcome));
+	expect(p, "command", line, p->x.errand.line);
+	if (p->x.errand.shell != shell)
+		fault(p, "with and without a shell");
+	buffer_clear(&p->header);
+	p->body = "";
+	p->posts = false;
+	p->stage = STAGE_ASKED;
+}
+
+static void play_given(struct play *p, const char *value)
+{
+	const struct token_facts facts = {.lifetime_ms = 1000};
+
+	if (p->stage != STAGE_PAUSED)
+		fault(p, "given stands after need");
+	p->x.given = token_unref(p->x.given);
+	remember_secret(p, value);
+	if (token_new(value, strlen(value), &facts, NULL, &p->x.given) < 0)
+		fault(p, "not a token");
+}
+
 static void play_ask(struct play *p, char *rest)
 {
 	const char *url = split(rest);
 
-	if (p->stage == STAGE_GIVEN)
-		start(p);
-	else if (p->stage == STAGE_ANSWERED)
-		hear(p);
-	else
-		fault(p, "ask after an ask without an answer, or after the end");
+	step(p);
 	if (p->faults)
 		return;
-	if (p->stage == STAGE_ANSWERED)
-		expect(p, "what the answer led to", "ask", outcome_word(p->outcome));
-	ask_now(p);
+	p->posts = true;
 	expect(p, "what was done", "ask", outcome_word(p->outcome));
 	expect(p, "sentence", "~ *", p->x.why.text);
 	expect(p, "method", rest, p->x.request.method);
@@ -341,6 +443,13 @@ static void play_ask(struct play *p, char *rest)
 	p->stage = STAGE_ASKED;
 }
 
+static const char *content_type(const char *body)
+{
+	if (body[0] == '{')
+		return "application/json";
+	return body[0] ? "application/x-www-form-urlencoded" : NULL;
+}
+
 static void play_answer(struct play *p, char *rest)
 {
 	const char *type = split(rest);
@@ -349,31 +458,27 @@ static void play_answer(struct play *p, char *rest)
 		fault(p, "an answer to no ask");
 		return;
 	}
-	expect(p, "header", buffer_string(&p->header), buffer_string(&p->x.request.header));
-	expect(p, "body", p->body, buffer_string(&p->x.request.body));
-	expect(p, "content type", p->body[0] ? "application/x-www-form-urlencoded" : NULL,
-	       p->x.request.content_type);
+	if (p->posts) {
+		expect(p, "header", buffer_string(&p->header), buffer_string(&p->x.request.header));
+		expect(p, "body", p->body, buffer_string(&p->x.request.body));
+		expect(p, "content type", content_type(p->body), p->x.request.content_type);
+	}
 	buffer_clear(&p->answer);
 	p->response = (struct response){.status = (int)strtol(rest, NULL, 10),
 					.type = type,
 					.date_ms = -1,
 					.retry_after_ms = -1,
 					.max_age_ms = -1};
+	if (strcmp(rest, "silence") == 0 && !p->x.hears_silence)
+		fault(p, "silence is not heard in this step");
 	p->stage = STAGE_ANSWERED;
 }
 
 static void play_end(struct play *p, const char *word)
 {
-	if (p->stage == STAGE_GIVEN)
-		start(p);
-	else if (p->stage != STAGE_ANSWERED)
-		fault(p, "an end without an answer");
+	step(p);
 	if (p->faults)
 		return;
-	if (p->stage == STAGE_ANSWERED)
-		hear(p);
-	if (p->stage == STAGE_GIVEN || p->outcome == EXCHANGE_ASK)
-		ask_now(p);
 	p->stage = STAGE_ENDED;
 	expect(p, "outcome", word, outcome_word(p->outcome));
 }
@@ -432,6 +537,27 @@ static bool play_result(struct play *p, const char *word, const char *rest)
 	return false;
 }
 
+static void expect_part(struct play *p, const char *what, const char *expected, const char *got)
+{
+	if (expected[0])
+		expect(p, what, strcmp(expected, "-") == 0 ? NULL : expected, got);
+}
+
+static void play_listed(struct play *p, char *name)
+{
+	char *stamp = split(name), *details = split(stamp);
+	const struct listed *l = p->x.ret_listing.at + p->listed;
+
+	if (p->stage != STAGE_ENDED || p->listed >= p->x.ret_listing.n) {
+		fault(p, "no more was listed");
+		return;
+	}
+	p->listed++;
+	expect(p, "listed", name, l->name);
+	expect_part(p, "stamp", stamp, l->stamp);
+	expect_part(p, "details", details, l->details);
+}
+
 static void play_line(struct play *p, char *line)
 {
 	char *rest = split(line);
@@ -444,6 +570,15 @@ static void play_line(struct play *p, char *line)
 		play_answer(p, rest);
 	else if (strcmp(line, "end") == 0)
 		play_end(p, rest);
+	else if (strcmp(line, "keep") == 0 || strcmp(line, "need") == 0 ||
+		 (strcmp(line, "wait") == 0 && p->stage != STAGE_ENDED))
+		play_pause(p, line, rest);
+	else if (strcmp(line, "run") == 0 || strcmp(line, "run-shell") == 0)
+		play_run(p, rest, line[3] != '\0');
+	else if (strcmp(line, "given") == 0)
+		play_given(p, rest);
+	else if (strcmp(line, "listed") == 0)
+		play_listed(p, rest);
 	else if (strcmp(line, "refused") == 0)
 		play_refused(p, rest);
 	else if (!(p->stage == STAGE_GIVEN && give(p, line, rest)) &&
@@ -489,13 +624,37 @@ static void expect_token(struct play *p)
 	expect_text(p, RESULT_DETAILS, facts->details);
 }
 
+static void expect_prompt(struct play *p)
+{
+	const struct prompt *prompt = &p->x.ret_prompt;
+	BUFFER_AUTO text = BUFFER_INIT(LIMIT_DOCUMENT);
+
+	if (prompt->uri)
+		buffer_format(&text, "%s %s %lld%s%s", prompt->uri, prompt->code,
+			      (long long)prompt->expires_ms, prompt->uri_complete ? " " : "",
+			      prompt->uri_complete ? prompt->uri_complete : "");
+	expect_text(p, RESULT_PROMPT, buffer_string(&text));
+}
+
+static const char *text_of(const struct secret *s)
+{
+	return s ? secret_bytes(s) : NULL;
+}
+
 static void expect_results(struct play *p)
 {
 	BUFFER_AUTO memo = BUFFER_INIT(LIMIT_DOCUMENT);
 
 	expect_token(p);
+	expect_prompt(p);
+	expect_text(p, RESULT_NEW_REGISTRATION, text_of(p->x.ret_registration));
+	expect_text(p, RESULT_NEW_INTENT, text_of(p->x.ret_intent));
+	expect_text(p, RESULT_NEW_DETAILS, p->x.ret_details);
+	expect(p, "slot-only", p->expected[RESULT_SLOT_ONLY], p->x.slot_only ? "" : NULL);
+	if (p->listed != p->x.ret_listing.n)
+		fault(p, "%zu tokens were listed", p->x.ret_listing.n);
 	expect_text(p, RESULT_ID_TOKEN, p->x.ret_id_token ? token_value(p->x.ret_id_token) : NULL);
-	expect_text(p, RESULT_NEW_GRANT, p->x.ret_grant ? secret_bytes(p->x.ret_grant) : NULL);
+	expect_text(p, RESULT_NEW_GRANT, text_of(p->x.ret_grant));
 	expect(p, "drop-grant", p->expected[RESULT_DROP_GRANT], p->x.drop_grant ? "" : NULL);
 	if (p->x.ret_memo)
 		json_print(p->x.ret_memo, false, &memo);
@@ -534,7 +693,10 @@ static void play_finish(struct play *p)
 	settings_free(p->settings);
 	settings_free(p->wish);
 	secret_unref(p->x.grant);
+	secret_unref(p->x.registration);
+	secret_unref(p->x.intent);
 	token_unref(p->x.token);
+	token_unref(p->x.given);
 	json_free(p->memo);
 	buffer_finish(&p->header);
 	buffer_finish(&p->answer);
