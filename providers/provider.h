@@ -231,6 +231,16 @@ struct provider_type {
 	const char *document;   /* a further file of the directory, e.g. ".jwks"; or NULL */
 
 	/*
+	 * Each slot has a grant of its own, which a login brings, when needs_person() says that one is
+	 * needed: a document for a new name starts a login for it.
+	 */
+	bool login_per_slot;
+
+	/* No more than so many fetches of one grant in so long; 0: no limit. */
+	unsigned int budget;
+	int64_t budget_ms;
+
+	/*
 	 * The slot that is there from the start; NULL: none. Without this function: access_token.
 	 */
 	const char *(*first)(const struct settings *s);
