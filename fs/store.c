@@ -26,11 +26,15 @@ enum statement {
 	PUT_TOKEN,
 	PUT_GRANT,
 	PUT_DRAFT,
+	PUT_INTENT,
+	PUT_REGISTRATION,
 	DROP_SLOT,
 	DROP_SLOT_TOKENS,
 	DROP_TOKENS,
 	DROP_GRANT,
 	DROP_DRAFT,
+	DROP_INTENT,
+	DROP_REGISTRATION,
 	STATEMENTS,
 };
 
@@ -40,16 +44,21 @@ static const char *const statement_texts[STATEMENTS] = {
 	[ROLLBACK] = "ROLLBACK",
 	[PUT_SEQUENCE] = "INSERT OR REPLACE INTO sequence VALUES (?, ?)",
 	[PUT_DIRECTORY] = "INSERT OR REPLACE INTO directory VALUES (?, ?, ?)",
-	[PUT_SLOT] = "INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[PUT_SLOT] = "INSERT OR REPLACE INTO slot VALUES"
+		     " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_TOKEN] =
 		"INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_GRANT] = "INSERT OR REPLACE INTO grant VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_DRAFT] = "INSERT OR REPLACE INTO draft VALUES (?, ?, ?, ?, ?, ?, ?)",
+	[PUT_INTENT] = "INSERT OR REPLACE INTO intent VALUES (?, ?, ?)",
+	[PUT_REGISTRATION] = "INSERT OR REPLACE INTO registration VALUES (?, ?)",
 	[DROP_SLOT] = "DELETE FROM slot WHERE id = ?",
 	[DROP_SLOT_TOKENS] = "DELETE FROM token WHERE slot = ?",
 	[DROP_TOKENS] = "DELETE FROM token WHERE slot = ? AND generation < ?",
 	[DROP_GRANT] = "DELETE FROM grant WHERE id = ?",
 	[DROP_DRAFT] = "DELETE FROM draft WHERE id = ?",
+	[DROP_INTENT] = "DELETE FROM intent WHERE slot = ?",
+	[DROP_REGISTRATION] = "DELETE FROM registration WHERE directory = ?",
 };
 
 struct store_change {
@@ -274,6 +283,9 @@ void store_put_slot(struct store_change *c, const struct stored_slot *s)
 	row_integer(&row, s->written);
 	row_integer(&row, s->imported);
 	row_integer(&row, (int64_t)s->basis);
+	row_integer(&row, s->listed);
+	row_text(&row, s->details);
+	row_text(&row, s->stamp);
 	row_end(c, &row);
 }
 
@@ -346,8 +358,42 @@ void store_put_draft(struct store_change *c, const struct stored_draft *d)
 	row_end(c, &row);
 }
 
+void store_put_intent(struct store_change *c, const struct stored_intent *i)
+{
+	SEAL_BYTES_AUTO box = { 0 };
+	struct row row;
+
+	if (!check_id(c, i->slot))
+		return;
+	c->error = seal_close(c->store->seal, &(struct seal_row){ "intent", i->slot, 0 },
+			      secret_bytes(i->secret), secret_len(i->secret), &box);
+	if (!row_begin(c, PUT_INTENT, &row))
+		return;
+	row_integer(&row, i->slot);
+	row_integer(&row, i->purpose);
+	row_box(&row, &box);
+	row_end(c, &row);
+}
+
+void store_put_registration(struct store_change *c, const struct stored_registration *r)
+{
+	SEAL_BYTES_AUTO box = { 0 };
+	struct row row;
+
+	if (!check_id(c, r->directory))
+		return;
+	c->error = seal_close(c->store->seal, &(struct seal_row){ "registration", r->directory, 0 },
+			      secret_bytes(r->secret), secret_len(r->secret), &box);
+	if (!row_begin(c, PUT_REGISTRATION, &row))
+		return;
+	row_integer(&row, r->directory);
+	row_box(&row, &box);
+	row_end(c, &row);
+}
+
 void store_drop_slot(struct store_change *c, uint32_t id)
 {
+	run(c, DROP_INTENT, &id, 1);
 	run(c, DROP_SLOT_TOKENS, &id, 1);
 	run(c, DROP_SLOT, &id, 1);
 }
@@ -365,6 +411,16 @@ void store_drop_grant(struct store_change *c, uint32_t id)
 void store_drop_draft(struct store_change *c, uint32_t id)
 {
 	run(c, DROP_DRAFT, &id, 1);
+}
+
+void store_drop_intent(struct store_change *c, uint32_t slot)
+{
+	run(c, DROP_INTENT, &slot, 1);
+}
+
+void store_drop_registration(struct store_change *c, uint32_t directory)
+{
+	run(c, DROP_REGISTRATION, &directory, 1);
 }
 
 static void put_sequence(struct store_change *c)

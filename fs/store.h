@@ -47,6 +47,9 @@ struct stored_slot {
 	bool written;        /* the wish is a document's, not the configuration's */
 	bool imported;       /* there is nothing but the token that was written */
 	uint64_t basis;      /* hash of what the newest token was asked with */
+	bool listed;         /* the server had it when it was asked last */
+	const char *details; /* as it was listed, JSON; or NULL */
+	const char *stamp;   /* another one is another token of this name; or NULL */
 };
 
 /* One generation of a slot's token. */
@@ -79,18 +82,33 @@ struct stored_draft {
 	mode_t mode;
 };
 
+/* What a conversation for a slot was about to do when it was heard of last (provider.h, INTENTS). */
+struct stored_intent {
+	uint32_t slot;
+	int purpose;
+	struct secret *secret;
+};
+
+/* What a server knows this client as (RFC 7591), for a whole directory. */
+struct stored_registration {
+	uint32_t directory;
+	struct secret *secret;
+};
+
 struct store_visitor {
 	int (*directory)(void *ctx, const struct stored_directory *d);
 	int (*grant)(void *ctx, const struct stored_grant *g);
 	int (*slot)(void *ctx, const struct stored_slot *s);
 	int (*token)(void *ctx, const struct stored_token *t); /* oldest generation of a slot first */
 	int (*draft)(void *ctx, const struct stored_draft *d);
+	int (*intent)(void *ctx, const struct stored_intent *i);
+	int (*registration)(void *ctx, const struct stored_registration *r);
 };
 
 /*
  * Opens, or makes at first, the store in a directory (made with 0700 if missing). -EKEYREJECTED: the
- * key does not open it; -EUCLEAN: not a store, or damaged; -ENOTSUP: made by a newer version; -EBUSY:
- * another tokenfs has it; -ENOSPC, -EACCES, …; `why` always says what to do. Nothing is overwritten.
+ * key does not open it; -EUCLEAN: not a store, or damaged; -ENOTSUP: made by a newer version (one of an
+ * older version is brought up to date, in one transaction); -EBUSY: another tokenfs has it; -ENOSPC, -EACCES, …; `why` always says what to do. Nothing is overwritten.
  */
 int store_open(const char *dir, struct sentence *why, struct store **ret);
 struct store *store_close(struct store *store);
@@ -112,10 +130,14 @@ void store_put_slot(struct store_change *c, const struct stored_slot *s);
 void store_put_token(struct store_change *c, const struct stored_token *t);
 void store_put_grant(struct store_change *c, const struct stored_grant *g);
 void store_put_draft(struct store_change *c, const struct stored_draft *d);
-void store_drop_slot(struct store_change *c, uint32_t id);   /* its tokens too */
+void store_put_intent(struct store_change *c, const struct stored_intent *i);
+void store_put_registration(struct store_change *c, const struct stored_registration *r);
+void store_drop_slot(struct store_change *c, uint32_t id);   /* its tokens and its intent too */
 void store_drop_tokens(struct store_change *c, uint32_t slot, uint32_t below_generation);
 void store_drop_grant(struct store_change *c, uint32_t id);
 void store_drop_draft(struct store_change *c, uint32_t id);
+void store_drop_intent(struct store_change *c, uint32_t slot);
+void store_drop_registration(struct store_change *c, uint32_t directory);
 
 /*
  * Ends the change. `error`: 0, it is on disk; -ENOSPC, -EIO, …: nothing of it happened. `done` may be

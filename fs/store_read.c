@@ -96,6 +96,9 @@ static int load_slot(const struct loading *l, sqlite3_stmt *s)
 		.written = sqlite3_column_int(s, 11) != 0,
 		.imported = sqlite3_column_int(s, 12) != 0,
 		.basis = (uint64_t)sqlite3_column_int64(s, 13),
+		.listed = sqlite3_column_int(s, 14) != 0,
+		.details = column_text(s, 15),
+		.stamp = column_text(s, 16),
 	};
 
 	return l->visitor->slot ? l->visitor->slot(l->ctx, &slot) : 0;
@@ -156,6 +159,41 @@ static int load_draft(const struct loading *l, sqlite3_stmt *s)
 	return l->visitor->draft ? l->visitor->draft(l->ctx, &d) : 0;
 }
 
+/* A row that is a number and a sealed secret. */
+static int open_secret(const struct loading *l, sqlite3_stmt *s, int column,
+		       const struct seal_row *row, struct secret **ret)
+{
+	SEAL_BYTES_AUTO plain = { 0 };
+	int r = open_box(l, s, column, row, &plain);
+
+	return r < 0 ? r : secret_new(plain.bytes, plain.len, ret);
+}
+
+static int load_intent(const struct loading *l, sqlite3_stmt *s)
+{
+	SECRET_AUTO *secret = NULL;
+	struct stored_intent i = { .slot = column_id(s, 0), .purpose = sqlite3_column_int(s, 1) };
+	int r = open_secret(l, s, 2, &(struct seal_row){ "intent", i.slot, 0 }, &secret);
+
+	if (r < 0)
+		return r;
+	i.secret = secret;
+	return l->visitor->intent ? l->visitor->intent(l->ctx, &i) : 0;
+}
+
+static int load_registration(const struct loading *l, sqlite3_stmt *s)
+{
+	SECRET_AUTO *secret = NULL;
+	struct stored_registration reg = { .directory = column_id(s, 0) };
+	int r = open_secret(l, s, 1, &(struct seal_row){ "registration", reg.directory, 0 },
+			    &secret);
+
+	if (r < 0)
+		return r;
+	reg.secret = secret;
+	return l->visitor->registration ? l->visitor->registration(l->ctx, &reg) : 0;
+}
+
 static const struct {
 	const char *select;
 	int (*load)(const struct loading *l, sqlite3_stmt *s);
@@ -165,6 +203,8 @@ static const struct {
 	{ "SELECT * FROM slot ORDER BY id", load_slot },
 	{ "SELECT * FROM token ORDER BY slot, generation", load_token },
 	{ "SELECT * FROM draft ORDER BY id", load_draft },
+	{ "SELECT * FROM intent ORDER BY slot", load_intent },
+	{ "SELECT * FROM registration ORDER BY directory", load_registration },
 };
 
 static int load_table(const struct loading *l, size_t which)

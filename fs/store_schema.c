@@ -9,7 +9,7 @@
 #include "store_schema.h"
 
 #define APPLICATION_ID 0x746b6673 /* "tkfs" */
-#define VERSION 1
+#define VERSION 2
 #define HEADER_SIZE 100u /* of an SQLite file */
 
 /* What proves the key, in the table `proof`. */
@@ -29,7 +29,8 @@ static const char schema[] =
 	" name TEXT NOT NULL, created INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	" gid INTEGER NOT NULL, mode INTEGER NOT NULL, generation INTEGER NOT NULL,"
 	" size INTEGER NOT NULL, grant_id INTEGER NOT NULL, wish TEXT,"
-	" written INTEGER NOT NULL, imported INTEGER NOT NULL, basis INTEGER NOT NULL);"
+	" written INTEGER NOT NULL, imported INTEGER NOT NULL, basis INTEGER NOT NULL,"
+	" listed INTEGER NOT NULL DEFAULT 0, details TEXT, stamp TEXT);"
 	"CREATE TABLE token (slot INTEGER NOT NULL, generation INTEGER NOT NULL,"
 	" secret BLOB NOT NULL, lifetime_ms INTEGER NOT NULL, token_type TEXT, scope TEXT,"
 	" audience TEXT, token_id TEXT, details TEXT, issued_wall_ms INTEGER NOT NULL,"
@@ -38,7 +39,23 @@ static const char schema[] =
 	" PRIMARY KEY (slot, generation)) WITHOUT ROWID;"
 	"CREATE TABLE draft (id INTEGER PRIMARY KEY, directory INTEGER NOT NULL,"
 	" name TEXT NOT NULL, exclusive INTEGER NOT NULL, uid INTEGER NOT NULL,"
-	" gid INTEGER NOT NULL, mode INTEGER NOT NULL);";
+	" gid INTEGER NOT NULL, mode INTEGER NOT NULL);"
+	"CREATE TABLE intent (slot INTEGER PRIMARY KEY, purpose INTEGER NOT NULL,"
+	" secret BLOB NOT NULL);"
+	"CREATE TABLE registration (directory INTEGER PRIMARY KEY, secret BLOB NOT NULL);";
+
+/* What made a store of each version one of the next. */
+static const char *const upgrades[VERSION] = {
+	[1] = "BEGIN;"
+	      "ALTER TABLE slot ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;"
+	      "ALTER TABLE slot ADD COLUMN details TEXT;"
+	      "ALTER TABLE slot ADD COLUMN stamp TEXT;"
+	      "CREATE TABLE intent (slot INTEGER PRIMARY KEY, purpose INTEGER NOT NULL,"
+	      " secret BLOB NOT NULL);"
+	      "CREATE TABLE registration (directory INTEGER PRIMARY KEY, secret BLOB NOT NULL);"
+	      "PRAGMA user_version = 2;"
+	      "COMMIT;",
+};
 
 /* Wiped when deleted, on disk when committed, and small in memory. */
 static const char habits[] = "PRAGMA cache_size = -256;"
@@ -299,11 +316,18 @@ static int check_database(sqlite3 *db, const struct seal *seal)
 
 	if (r == 0 && version > VERSION)
 		return -ENOTSUP;
-	if (r == 0 && version < VERSION)
+	if (r == 0 && version < 1)
 		return -EUCLEAN;
 	if (r == 0)
 		r = check_whole(db);
-	return r < 0 ? r : check_proof(db, seal);
+	if (r == 0)
+		r = check_proof(db, seal);
+	for (; r == 0 && version < VERSION; version++) {
+		r = store_errno(db, sqlite3_exec(db, upgrades[version], NULL, NULL, NULL));
+		if (r < 0 && !sqlite3_get_autocommit(db))
+			sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	}
+	return r;
 }
 
 static void explain(const char *path, const struct seal *seal, int error, struct sentence *why)

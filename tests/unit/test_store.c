@@ -196,7 +196,20 @@ static void put_slot(struct store_change *c, uint32_t id, const char *name)
 						 .size = 54,
 						 .grant = 1,
 						 .wish = "{\"scope\":\"a b\"}",
-						 .imported = true });
+						 .imported = true,
+						 .listed = true,
+						 .details = "{\"user\":\"emuser\"}",
+						 .stamp = "2026-01-02" });
+}
+
+/* An intent of the slot 1 and the registration of the directory 1. */
+static void put_kept(struct store_change *c)
+{
+	SECRET_AUTO *secret = NULL;
+
+	assert_int_equal(secret_new(REFRESH_VALUE, strlen(REFRESH_VALUE), &secret), 0);
+	store_put_intent(c, &(struct stored_intent){ 1, 2, secret });
+	store_put_registration(c, &(struct stored_registration){ 1, secret });
 }
 
 /* One of each, with ids 1. */
@@ -212,12 +225,14 @@ static void fill(struct store *store)
 	put_token(c, 1, 2, TOKEN_VALUE);
 	store_put_draft(c, &(struct stored_draft){ store_new_id(store, STORE_DRAFT), 1, "new", true,
 						   1000, 100, 0600 });
+	put_kept(c);
 	assert_int_equal(commit(c), 0);
 }
 
 /* What a loading saw. */
 struct seen {
-	unsigned int directories, grants, empty_grants, slots, tokens, drafts;
+	unsigned int directories, grants, empty_grants, slots, tokens, drafts, intents,
+		registrations;
 	uint32_t generations[8];
 	char last_token[128];
 	bool good;
@@ -254,7 +269,9 @@ static int see_slot(void *ctx, const struct stored_slot *slot)
 		  slot->created && slot->uid == 1000 && slot->gid == 4294967294u &&
 		  slot->mode == 0440 && slot->generation == 2 && slot->size == 54 &&
 		  slot->grant == 1 && strcmp(slot->wish, "{\"scope\":\"a b\"}") == 0 &&
-		  slot->imported;
+		  slot->imported && slot->listed &&
+		  strcmp(slot->details, "{\"user\":\"emuser\"}") == 0 &&
+		  strcmp(slot->stamp, "2026-01-02") == 0;
 	return 0;
 }
 
@@ -285,8 +302,28 @@ static int see_draft(void *ctx, const struct stored_draft *d)
 	return 0;
 }
 
-static const struct store_visitor visitor = { see_directory, see_grant, see_slot, see_token,
-					      see_draft };
+static int see_intent(void *ctx, const struct stored_intent *i)
+{
+	struct seen *s = ctx;
+
+	s->intents++;
+	s->good = s->good && i->slot == 1 && i->purpose == 2 &&
+		  strcmp(secret_bytes(i->secret), REFRESH_VALUE) == 0;
+	return 0;
+}
+
+static int see_registration(void *ctx, const struct stored_registration *r)
+{
+	struct seen *s = ctx;
+
+	s->registrations++;
+	s->good = s->good && r->directory == 1 &&
+		  strcmp(secret_bytes(r->secret), REFRESH_VALUE) == 0;
+	return 0;
+}
+
+static const struct store_visitor visitor = { see_directory, see_grant,	 see_slot,	  see_token,
+					      see_draft,     see_intent, see_registration };
 
 static struct seen look(struct store *store)
 {
@@ -315,6 +352,8 @@ static void everything_that_was_committed_comes_back(void **state)
 	assert_int_equal(s.slots, 1);
 	assert_int_equal(s.tokens, 2);
 	assert_int_equal(s.drafts, 1);
+	assert_int_equal(s.intents, 1);
+	assert_int_equal(s.registrations, 1);
 	assert_int_equal(s.generations[0], 1); /* the oldest first */
 	assert_int_equal(s.generations[1], 2);
 	assert_string_equal(s.last_token, TOKEN_VALUE);
@@ -716,11 +755,49 @@ static void store_of_a_newer_version_is_refused(void **state)
 	struct bytes before;
 
 	store_close(open_store(*state));
-	run_sql(path_of(*state, "tokenfs.db"), "PRAGMA user_version = 2");
+	run_sql(path_of(*state, "tokenfs.db"), "PRAGMA user_version = 1000000");
 	before = read_file(path_of(*state, "tokenfs.db"));
 	refuse_store(*state, -ENOTSUP, "newer tokenfs");
 	assert_unchanged(path_of(*state, "tokenfs.db"), &before);
 	free(before.at);
+}
+
+/* Version 1 knew neither listings nor intents. */
+static void store_of_an_older_version_is_brought_up_to_date(void **state)
+{
+	struct store *store = open_store(*state);
+	struct store_change *c;
+	struct seen s;
+
+	fill(store);
+	store_close(store);
+	run_sql(path_of(*state, "tokenfs.db"),
+		"ALTER TABLE slot DROP COLUMN listed; ALTER TABLE slot DROP COLUMN details;"
+		"ALTER TABLE slot DROP COLUMN stamp; DROP TABLE intent; DROP TABLE registration;"
+		"PRAGMA user_version = 1");
+	store = open_store(*state);
+	c = store_begin(store);
+	put_slot(c, 1, "späicher");
+	put_kept(c);
+	assert_int_equal(commit(c), 0);
+	s = look(store);
+	store_close(store);
+	assert_true(s.good);
+	assert_int_equal(s.tokens, 2);
+	assert_int_equal(s.intents, 1);
+}
+
+static void a_slot_takes_its_intent_along(void **state)
+{
+	struct store *store = open_store(*state);
+	struct store_change *c;
+
+	fill(store);
+	c = store_begin(store);
+	store_drop_slot(c, 1);
+	assert_int_equal(commit(c), 0);
+	assert_int_equal(look(store).intents, 0);
+	store_close(store);
 }
 
 static void log_without_its_database_is_refused(void **state)
@@ -855,6 +932,8 @@ int main(void)
 		TEST(damaged_file_is_refused_and_left_as_it_is),
 		TEST(database_of_another_program_is_refused),
 		TEST(store_of_a_newer_version_is_refused),
+		TEST(store_of_an_older_version_is_brought_up_to_date),
+		TEST(a_slot_takes_its_intent_along),
 		TEST(log_without_its_database_is_refused),
 		TEST(half_made_store_is_made_anew),
 		TEST(swapped_rows_do_not_open),
