@@ -54,6 +54,7 @@ void account_init(struct account *a, const struct engine *engine)
 void account_finish(struct account *a)
 {
 	memo_unref(a->memo);
+	secret_unref(a->registration);
 	edition_unref(a->edition);
 	*a = (struct account){ 0 };
 }
@@ -81,6 +82,14 @@ int account_learn(struct account *a, struct json *memo, int64_t ms)
 	a->memo = m;
 	a->memo_until = loop_now(a->engine->loop) + ms;
 	return 0;
+}
+
+void account_register(struct account *a, struct secret *registration)
+{
+	struct secret *old = a->registration;
+
+	a->registration = registration ? secret_ref(registration) : NULL;
+	secret_unref(old);
 }
 
 static int64_t own_or_mount(const struct account *a, const char *key)

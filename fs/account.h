@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "json.h"
 #include "loop.h"
+#include "need.h"
 
 /* A configuration, as long as somebody reads in it: an exchange may outlive a reload. */
 struct edition {
@@ -38,6 +39,8 @@ struct account {
 	uint32_t directory; /* its id in the store */
 	struct edition *edition;
 	const struct config_provider *config; /* in that edition */
+	struct secret *registration;          /* of the client at the server, or NULL */
+	const struct needs *needs;            /* gives an exchange the token of another slot */
 	struct memo *memo;                    /* or NULL */
 	int64_t memo_until;                   /* CLOCK_BOOTTIME, ms */
 	uint64_t fetched, failed;             /* exchanges so far, for .metrics */
@@ -52,6 +55,9 @@ void account_use(struct account *a, struct edition *e, const struct config_provi
 
 /* Keeps what was learnt for `ms`; takes the JSON over. -ENOMEM. */
 int account_learn(struct account *a, struct json *memo, int64_t ms);
+
+/* Replaces the registration; takes a reference, NULL: none. */
+void account_register(struct account *a, struct secret *registration);
 
 /* The keys that a section may set and the mount has too. */
 int64_t account_margin(const struct account *a);

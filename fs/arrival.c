@@ -17,9 +17,11 @@ struct storing {
 	struct grant *grant;
 	struct secret *secret; /* the grant's, from now on */
 	bool drop_secret, rotated;
-	bool document;
+	bool document, login, made;
+	char *details;
 	struct settings *wish;
 	bool imported;
+	bool settles; /* the slot's intent is over with it */
 	uint64_t basis;
 	arrival_done *done;
 	void *ctx;
@@ -32,6 +34,7 @@ static void storing_free(struct storing *w)
 	generation_free(w->shown);
 	generation_free(w->beside);
 	secret_unref(w->secret);
+	free(w->details);
 	free(w);
 }
 
@@ -50,32 +53,44 @@ static uint32_t oldest_kept(const struct slot *s, uint32_t newest)
 	return oldest;
 }
 
-struct slot_row {
-	const struct settings *wish;
-	bool created, written, imported;
-	uint32_t generation, size, grant;
-	uint64_t basis;
-};
-
-static void put_slot(struct store_change *c, const struct slot *s, const struct slot_row *row)
+static void put_slot(struct store_change *c, const struct slot *s)
 {
 	BUFFER_AUTO wish = BUFFER_INIT(LIMIT_DOCUMENT);
-	if (row->written && row->wish)
-		wish_write(row->wish, &wish);
-	store_put_slot(c, &(struct stored_slot){ .id = s->id,
-						 .directory = s->directory->id,
-						 .name = s->name,
-						 .created = row->created,
-						 .uid = s->access.uid,
-						 .gid = s->access.gid,
-						 .mode = s->access.mode,
-						 .generation = row->generation,
-						 .size = row->size,
-						 .grant = row->grant,
-						 .imported = row->imported,
-						 .written = row->written,
-						 .basis = row->basis,
-						 .wish = wish.len ? buffer_string(&wish) : NULL });
+	struct stored_slot row;
+
+	slot_row(s, &wish, &row);
+	store_put_slot(c, &row);
+}
+
+/* The slot as it will be when all this is on the disk. */
+static void put_slot_anew(struct store_change *c, const struct storing *w)
+{
+	const struct slot *s = w->slot;
+	BUFFER_AUTO wish = BUFFER_INIT(LIMIT_DOCUMENT);
+	struct stored_slot row;
+
+	slot_row(s, &wish, &row);
+	if (w->shown) {
+		row.generation = w->shown->number;
+		row.size = (uint32_t)token_len(w->shown->token);
+		row.basis = w->basis;
+	}
+	if (w->document) {
+		buffer_clear(&wish);
+		if (w->wish)
+			wish_write(w->wish, &wish);
+		row.wish = wish.len ? buffer_string(&wish) : NULL;
+		row.created = s->kind == SLOT_DRAFT || s->kind == SLOT_CREATED ||
+			      s->kind == SLOT_ABSENT;
+		row.written = true;
+		row.imported = w->imported;
+	}
+	if (w->document || w->login)
+		row.grant = w->grant->own ? w->grant->id : 0;
+	if (w->details)
+		row.details = w->details;
+	row.listed = row.listed || w->made;
+	store_put_slot(c, &row);
 }
 
 static void put_generation(struct store_change *c, const struct slot *s, const struct generation *g)
@@ -101,7 +116,7 @@ static void put_grant(struct store_change *c, struct storing *w)
 		return;
 	if (!g->id && (secret || g->own))
 		g->id = store_new_id(engine_of(w->slot)->store, STORE_GRANT);
-	if (g->id && (w->rotated || g->unsaved || w->document)) {
+	if (g->id && (w->rotated || g->unsaved || w->document || w->login)) {
 		struct stored_grant row;
 
 		grant_row(g, &row);
@@ -138,10 +153,32 @@ static void apply_document(struct storing *w)
 	s->grant = w->grant;
 	s->live->epoch++;
 	s->live->failure = (struct failure){ 0 };
-	if (s->kind != SLOT_DECLARED)
+	if (s->kind != SLOT_DECLARED && s->kind != SLOT_LISTED)
 		s->kind = SLOT_CREATED;
 	if (old->own && old != w->grant)
 		grant_retire(old);
+}
+
+static void apply_login(struct storing *w)
+{
+	struct slot *s = w->slot;
+	struct grant *old = s->grant;
+
+	s->grant = w->grant;
+	s->live->epoch++;
+	s->live->failure = (struct failure){ 0 };
+	if (old->own && old != w->grant)
+		grant_retire(old);
+}
+
+/* What the server said it made. */
+static void apply_note(struct storing *w)
+{
+	if (!w->made)
+		return;
+	slot_note(w->slot, w->details, NULL);
+	if (w->slot->note)
+		w->slot->note->listed = true;
 }
 
 static void show(struct slot *s, struct generation **g)
@@ -160,18 +197,27 @@ static void on_commit(void *ctx, int error)
 	struct slot *s = w->slot;
 	arrival_done *done = w->done;
 	void *done_ctx = w->ctx;
+	bool applies;
 
 	apply_grant(w, error);
 	if (error)
 		log_line(engine_of(s)->log, LOG_LEVEL_ERROR,
 			 "%s/%s: what the server gave could not be stored: %s",
 			 s->directory->name, s->name, strerror(-error));
-	if (!error && w->document)
+	/* What the server shows only once is kept in memory at least; the intent stays on the disk. */
+	applies = !error || (w->made && w->shown);
+	if (applies && w->document)
 		apply_document(w);
+	if (applies && w->login)
+		apply_login(w);
+	if (applies)
+		apply_note(w);
+	if (!error && w->settles)
+		slot_intend(s, NULL, PURPOSE_FETCH);
 	/* Nothing is lost with a token that can be had again: it is shown all the same. */
-	if (!w->rotated && !w->document)
+	if (!w->rotated && !w->document && !w->login)
 		error = 0;
-	if (!error && w->shown) {
+	if ((!error || applies) && w->shown) {
 		s->basis = w->basis;
 		show(s, &w->shown);
 	}
@@ -186,7 +232,7 @@ static struct slot *companion_of(struct slot *s)
 {
 	struct slot *c;
 
-	if (strcmp(s->name, "access_token"))
+	if (!slot_is_first(s))
 		return NULL;
 	c = directory_named(s->directory, "id_token");
 	if (!c && directory_add(s->directory, "id_token", &c))
@@ -218,34 +264,38 @@ static int prepare(struct slot *s, const struct arrival *a, struct storing *w)
 	return r;
 }
 
+static void put_companion(struct store_change *c, const struct storing *w)
+{
+	BUFFER_AUTO wish = BUFFER_INIT(LIMIT_DOCUMENT);
+	struct stored_slot row;
+
+	slot_row(w->companion, &wish, &row);
+	row.generation = w->beside->number;
+	row.size = (uint32_t)token_len(w->beside->token);
+	store_put_slot(c, &row);
+	put_generation(c, w->companion, w->beside);
+}
+
 static void put_all(struct store_change *c, struct storing *w)
 {
 	struct slot *s = w->slot;
-	struct grant *grant = w->document ? w->grant : s->grant;
-	bool created = s->kind == SLOT_CREATED || (w->document && s->kind != SLOT_DECLARED);
-	struct slot_row row = { .wish = w->document ? w->wish : s->wish,
-				.created = created,
-				.written = w->document || s->written,
-				.imported = w->document ? w->imported : s->imported };
 
 	put_grant(c, w);
-	if (w->document && s->grant->own && s->grant != w->grant)
+	if ((w->document || w->login) && s->grant->own && s->grant != w->grant)
 		store_drop_grant(c, s->grant->id);
-	if (w->shown) {
-		row.generation = w->shown->number;
-		row.size = (uint32_t)token_len(w->shown->token);
-		row.grant = grant->own ? grant->id : 0;
-		/* What was written is for no settings: a change of them does not end it. */
-		w->basis = row.basis = w->shown->imported ? 0 : slot_basis(s, row.wish);
-		put_slot(c, s, &row);
+	/* What was written, or cannot be had again, is for no settings: a change of them does not end it. */
+	if (w->shown)
+		w->basis = w->shown->imported || slot_is_precious(s)
+				   ? 0
+				   : slot_basis(s, w->document ? w->wish : s->wish);
+	if (w->shown || w->document || w->login)
+		put_slot_anew(c, w);
+	if (w->shown)
 		put_generation(c, s, w->shown);
-	}
-	if (w->beside) {
-		put_slot(c, w->companion,
-			 &(struct slot_row){ .generation = w->beside->number,
-					     .size = (uint32_t)token_len(w->beside->token) });
-		put_generation(c, w->companion, w->beside);
-	}
+	if (w->settles)
+		store_drop_intent(c, s->id);
+	if (w->beside)
+		put_companion(c, w);
 }
 
 void arrival_store(struct slot *s, const struct arrival *a, arrival_done *done, void *ctx)
@@ -261,6 +311,11 @@ void arrival_store(struct slot *s, const struct arrival *a, arrival_done *done, 
 				       .drop_secret = a->drop_secret,
 				       .rotated = a->secret || a->drop_secret,
 				       .document = a->document,
+				       .login = a->login,
+				       .made = a->made,
+				       .details = a->details ? strdup(a->details) : NULL,
+				       .settles = (a->document || a->login) && s->live &&
+						  s->live->intent,
 				       .wish = a->wish,
 				       .imported = a->imported && settings_equal(a->wish, NULL) &&
 						   !a->grant->own && s->kind != SLOT_DECLARED,
@@ -305,7 +360,8 @@ static void on_forgotten(void *ctx, int error)
 	if (!error) {
 		s->live->epoch++;
 		slot_chill(s);
-		if (s->kind == SLOT_CREATED)
+		slot_intend(s, NULL, PURPOSE_FETCH);
+		if (s->kind == SLOT_CREATED || s->kind == SLOT_LISTED)
 			directory_remove(s);
 		else
 			as_configured(s);
@@ -314,6 +370,21 @@ static void on_forgotten(void *ctx, int error)
 		t->events.rotated(t->events.ctx, s, old);
 	}
 	done(done_ctx, error);
+}
+
+/* As configured: only its id and its count of generations stay. */
+static void put_forgotten(struct store_change *c, const struct slot *s)
+{
+	store_put_slot(c, &(struct stored_slot){ .id = s->id,
+						 .directory = s->directory->id,
+						 .name = s->name,
+						 .uid = s->access.uid,
+						 .gid = s->access.gid,
+						 .mode = s->access.mode,
+						 .generation = s->generation,
+						 .size = s->size });
+	store_drop_tokens(c, s->id, UINT32_MAX);
+	store_drop_intent(c, s->id);
 }
 
 void arrival_forget(struct slot *s, arrival_done *done, void *ctx)
@@ -328,13 +399,101 @@ void arrival_forget(struct slot *s, arrival_done *done, void *ctx)
 	}
 	*w = (struct storing){ .slot = s, .done = done, .ctx = ctx };
 	c = store_begin(engine_of(s)->store);
-	if (s->kind == SLOT_CREATED) {
+	if (s->kind == SLOT_CREATED || s->kind == SLOT_LISTED)
 		store_drop_slot(c, s->id);
-	} else {
-		put_slot(c, s, &(struct slot_row){ .generation = s->generation, .size = s->size });
-		store_drop_tokens(c, s->id, UINT32_MAX);
-	}
+	else
+		put_forgotten(c, s);
 	if (s->grant->own && s->grant->id)
 		store_drop_grant(c, s->grant->id);
 	store_commit(c, on_forgotten, w);
+}
+
+/* --- what is kept on the way -------------------------------------------------------------------- */
+
+struct keeping {
+	struct slot *slot;
+	struct grant *grant;
+	struct secret *intent, *registration, *secret;
+	struct fetch *fetch;
+	enum purpose purpose;
+};
+
+static void keeping_free(struct keeping *k)
+{
+	secret_unref(k->intent);
+	secret_unref(k->registration);
+	secret_unref(k->secret);
+	free(k);
+}
+
+static void on_kept(void *ctx, int error)
+{
+	struct keeping *k = ctx;
+	struct fetch *f = k->fetch;
+
+	if (!error && k->intent)
+		slot_intend(k->slot, k->intent, k->purpose);
+	if (!error && k->registration)
+		account_register(k->grant->account, k->registration);
+	if (k->secret) {
+		grant_hold(k->grant, k->secret); /* the only one that still works */
+		k->grant->unsaved = error != 0;
+	}
+	keeping_free(k);
+	fetch_kept(f, error);
+}
+
+static void put_kept_grant(struct store_change *c, const struct keeping *k)
+{
+	struct grant *g = k->grant;
+	struct stored_grant row;
+
+	if (!g->id)
+		g->id = store_new_id(engine_of(k->slot)->store, STORE_GRANT);
+	grant_row(g, &row);
+	row.secret = k->secret;
+	store_put_grant(c, &row);
+}
+
+void arrival_keep(struct slot *s, struct grant *grant, struct exchange *x, struct fetch *f)
+{
+	struct keeping *k = calloc(1, sizeof *k);
+	struct store_change *c;
+
+	if (!k || slot_enliven(s)) {
+		free(k);
+		fetch_kept(f, -ENOMEM);
+		return;
+	}
+	*k = (struct keeping){ .slot = s, .grant = grant, .fetch = f, .purpose = x->purpose };
+	k->intent = x->ret_intent ? secret_ref(x->ret_intent) : NULL;
+	k->registration = x->ret_registration ? secret_ref(x->ret_registration) : NULL;
+	/* A grant of a login that is not over yet holds nothing. */
+	k->secret = x->ret_grant && x->purpose != PURPOSE_LOGIN ? secret_ref(x->ret_grant) : NULL;
+	c = store_begin(engine_of(s)->store);
+	if (k->intent) {
+		put_slot(c, s);
+		store_put_intent(c, &(struct stored_intent){ s->id, (int)k->purpose, k->intent });
+	}
+	if (k->registration)
+		store_put_registration(c, &(struct stored_registration){ s->directory->id,
+									 k->registration });
+	if (k->secret)
+		put_kept_grant(c, k);
+	store_commit(c, on_kept, k);
+}
+
+void arrival_settle(struct slot *s)
+{
+	struct store_change *c;
+
+	if (!s->live || !s->live->intent)
+		return;
+	slot_intend(s, NULL, PURPOSE_FETCH);
+	c = store_begin(engine_of(s)->store);
+	if (s->kind == SLOT_DRAFT)
+		store_drop_slot(c, s->id); /* it had a row for its intent's sake */
+	else
+		store_drop_intent(c, s->id);
+	store_commit(c, NULL, NULL);
 }

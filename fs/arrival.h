@@ -20,6 +20,10 @@ struct arrival {
 
 	bool document;         /* somebody wrote it: `wish` and `grant` are the slot's from now on */
 	struct settings *wish; /* taken over on success; NULL: nothing special */
+
+	bool login;            /* a person logged in: `grant` is the slot's from now on */
+	const char *details;   /* what the server says of it (exchange.ret_details), or NULL */
+	bool made;             /* the server has it under this name: it is listed from now on */
 };
 
 /* `error`: 0, the slot shows the new generation; or the disk's errno, and nothing changed. */
@@ -27,6 +31,16 @@ typedef void arrival_done(void *ctx, int error);
 
 /* Takes references of its own to the tokens and the secret. */
 void arrival_store(struct slot *s, const struct arrival *a, arrival_done *done, void *ctx);
+
+/*
+ * What a conversation must have on the disk before it goes on (EXCHANGE_KEEP): the intent, for which
+ * the slot gets a row even if nobody sees it yet; the registration; the secret of the grant. Ends
+ * with fetch_kept().
+ */
+void arrival_keep(struct slot *s, struct grant *grant, struct exchange *x, struct fetch *f);
+
+/* The intent is over. What cannot be written stays until the next one. */
+void arrival_settle(struct slot *s);
 
 /*
  * Forgets token, document and own grant. A declared slot is as configured again, and cold; a created

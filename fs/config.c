@@ -442,6 +442,11 @@ static void read_slot(const struct config_section *section, struct config *c,
 			       section->name, (int)(len > 64 ? 64 : len), section->name);
 	else if (name_check(name, strlen(name), &why) < 0)
 		config_mistake(report, section->file, section->line, "%s", why.text);
+	else if (p->type && p->type->undeclared)
+		config_mistake(report, section->file, section->line,
+			       "a token of type %s is not declared but written: put its keys as "
+			       "JSON into the file %.128s of the mount",
+			       p->type->name, section->name);
 	else if (p->type && !p->type->slot_fields && strcmp(name, FIRST_SLOT) != 0)
 		config_mistake(
 			report, section->file, section->line,

@@ -32,6 +32,8 @@ const struct field config_common_fields[] = {
 	{ "timeout", FIELD_DURATION, 0, NULL, NULL, "how long a fetch may take, from 1s to 10m" },
 	{ "prefetch", FIELD_YES_NO, 0, "yes", NULL,
 	  "whether tokens are fetched when the mount starts" },
+	{ "list-every", FIELD_DURATION, 0, "1m", NULL,
+	  "how old a listing may get, for servers that list their tokens; 0s: only at the start" },
 	{ "ca-file", FIELD_PATH, 0, NULL, NULL,
 	  "who may have signed the server's certificate (the system's authorities)" },
 	{ "insecure-tls", FIELD_YES_NO, 0, "no", NULL,
@@ -50,6 +52,16 @@ static int check_timeout(const struct settings *s, const char *key, struct sente
 	if (ms >= TIMEOUT_MIN_MS && ms <= TIMEOUT_MAX_MS)
 		return 0;
 	sentence_set(why, "%s is a time from 1s to 10m", key);
+	return -EINVAL;
+}
+
+static int check_list_every(const struct settings *s, const char *key, struct sentence *why)
+{
+	int64_t ms = settings_ms(s, key);
+
+	if (ms == 0 || (ms >= 1000 && ms <= INT64_C(86400000)))
+		return 0;
+	sentence_set(why, "%s is a time from 1s to 24h, or 0s", key);
 	return -EINVAL;
 }
 
@@ -105,6 +117,7 @@ static const struct {
 	int (*check)(const struct settings *s, const char *key, struct sentence *why);
 } checks[] = {
 	{ "timeout", check_timeout },
+	{ "list-every", check_list_every },
 	{ "ca-file", check_ca_file },
 	{ "proxy", check_proxy },
 	{ "env", check_env },

@@ -25,7 +25,7 @@ struct fetch {
 	struct memo *memo;                    /* which exchange.memo stands in */
 	struct settings *wish;                /* the slot's may be replaced meanwhile */
 	uint64_t signature; /* of the secret files, as they were read */
-	bool running, sent, over;
+	bool running, sent, over, keeping;
 	bool soft; /* a final error that is tried again all the same */
 	bool held; /* by the grant's back-off: nothing was asked, nothing is noted */
 	int steps;
@@ -34,6 +34,11 @@ struct fetch {
 	struct timer timer; /* the start, a WAIT */
 	struct gathering *gathering;
 	struct transfer *transfer;
+	struct need *need;
+	char *details;
+	void (*keep)(void *ctx, struct fetch *f, struct exchange *x);
+	void (*pause)(void *ctx, struct exchange *x);
+	need_done *given; /* goes on with the token */
 	http_done *heard; /* goes on with the response */
 	struct token *(*token)(void *ctx);
 	fetch_done *done;
@@ -89,9 +94,18 @@ static bool is_final(int error)
 	       error == -ENOKEY;
 }
 
-static bool is_of_slot(int error)
+/* Says nothing about the grant. */
+static bool is_of_slot(const struct exchange *x, int error)
 {
-	return error == -EACCES || error == -EINVAL || error == -ENOTSUP;
+	return x->slot_only || error == -EACCES || error == -EINVAL || error == -ENOTSUP ||
+	       error == -EEXIST || error == -EBUSY;
+}
+
+/* Whether the server said what became of it; else an intent stays (provider.h, INTENTS). */
+static bool is_settled(int error)
+{
+	return !error || is_final(error) || error == -EACCES || error == -EINVAL ||
+	       error == -ENOTSUP || error == -EEXIST || error == -EBUSY;
 }
 
 static void note_grant(struct fetch *f, int error)
@@ -102,9 +116,11 @@ static void note_grant(struct fetch *f, int error)
 		return; /* of settings that are not in force any more */
 	if (!error)
 		grant_succeeded(f->grant);
+	else if (is_of_slot(x, error))
+		return;
 	else if (is_final(error) && !f->soft)
 		grant_locks(f->grant, error, &x->why, f->signature);
-	else if (!is_of_slot(error))
+	else
 		grant_backs_off(f->grant, error, error == -EAGAIN ? x->wait_ms : -1, &x->why);
 }
 
@@ -124,8 +140,16 @@ static void note_log(const struct fetch *f, int error)
 {
 	struct log *log = f->grant->account->engine->log;
 	const char *provider = f->grant->account->config->name;
-	const char *what = f->exchange.purpose == PURPOSE_REVOKE ? "revocation" : "fetch";
+	static const char *const words[] = {
+		[PURPOSE_FETCH] = "fetch",     [PURPOSE_REVOKE] = "revocation",
+		[PURPOSE_CREATE] = "creation", [PURPOSE_UPDATE] = "update",
+		[PURPOSE_LIST] = "listing",    [PURPOSE_LOGIN] = "login",
+	};
+	const char *what = words[f->exchange.purpose];
 
+	/* A listing is asked for again and again: only what goes wrong is worth a line. */
+	if (f->exchange.purpose == PURPOSE_LIST && !error && !f->exchange.why.text[0])
+		return;
 	if (error)
 		log_line(log, is_final(error) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 			 "%s/%s: %s failed: %s (%s)", provider, f->name, what, f->exchange.why.text,
@@ -140,8 +164,14 @@ static void release(struct fetch *f)
 	timer_stop(loop_of(f), &f->timer);
 	credential_cancel(f->gathering);
 	http_cancel(f->transfer);
+	if (f->need)
+		f->grant->account->needs->cancel(f->need);
 	token_unref(f->exchange.token);
+	token_unref(f->exchange.given);
+	secret_unref(f->exchange.intent);
+	secret_unref(f->exchange.registration);
 	exchange_finish(&f->exchange);
+	free(f->details);
 	memo_unref(f->memo);
 	edition_unref(f->edition);
 	settings_free(f->wish);
@@ -157,7 +187,8 @@ static void conclude(struct fetch *f, int error)
 				       .why = &f->exchange.why,
 				       .sent_boot_ms = f->sent_boot_ms,
 				       .sent_wall_ms = f->sent_wall_ms,
-				       .slot_only = is_of_slot(error) };
+				       .slot_only = is_of_slot(&f->exchange, error),
+				       .settled = is_settled(error) && !f->soft && !f->held };
 
 	if (error && !f->exchange.why.text[0])
 		sentence_set(&f->exchange.why, "%s", strerror(-error));
@@ -169,7 +200,7 @@ static void conclude(struct fetch *f, int error)
 	note_memo(f);
 	if (!f->held) {
 		*(error ? &f->grant->account->failed : &f->grant->account->fetched) += 1;
-		if (f->exchange.purpose == PURPOSE_FETCH || is_final(error))
+		if (f->exchange.purpose != PURPOSE_REVOKE || is_final(error))
 			note_grant(f, error);
 		grant_keep_lock(f->grant);
 		note_log(f, error);
@@ -195,6 +226,8 @@ static int send_request(struct fetch *f)
 	};
 	int r;
 
+	if (!f->sent && f->exchange.purpose == PURPOSE_FETCH)
+		grant_spend(f->grant);
 	f->sent_boot_ms = now;
 	f->sent_wall_ms = loop_wall(loop_of(f));
 	r = http_send(f->grant->account->engine->http, &f->exchange.request, &options, f->heard, f,
@@ -211,6 +244,39 @@ static void set_deadline(struct fetch *f)
 	limit -= limit / 20;
 	if (!f->deadline || f->deadline > loop_now(loop_of(f)) + limit)
 		f->deadline = loop_now(loop_of(f)) + limit;
+}
+
+static int begin_need(struct fetch *f)
+{
+	const struct needs *needs = f->grant->account->needs;
+	struct exchange *x = &f->exchange;
+	int r = needs->begin(needs->tree, x->need, f, f->given, f, &x->why, &f->need);
+
+	/* The other one fails, not this grant: once it works, this does. */
+	x->slot_only = r < 0;
+	return r == -ENOENT || r == -ELOOP ? -EINVAL : r;
+}
+
+/* Between two steps something is waited for: true. Or it could not be: `r` is the errno of ours. */
+static bool goes_on(struct fetch *f, int *r)
+{
+	struct exchange *x = &f->exchange;
+
+	if (*r == EXCHANGE_WAIT) {
+		f->steps = 0;
+		if (f->pause)
+			f->pause(f->ctx, x);
+		*r = timer_start(loop_of(f), &f->timer, loop_now(loop_of(f)) + x->wait_ms);
+	} else if (*r == EXCHANGE_NEED) {
+		*r = begin_need(f);
+	} else if (*r == EXCHANGE_KEEP && f->keep) {
+		f->keeping = true;
+		f->keep(f->ctx, f, x); /* may have gone on, and even ended, when it is back */
+		return true;
+	} else {
+		return false;
+	}
+	return *r == 0;
 }
 
 /* One step: asks the provider, and does what it says. */
@@ -231,14 +297,47 @@ static void advance(struct fetch *f)
 		if (r == -EINVAL)
 			sentence_set(&x->why, "no request goes to %s: it is neither https nor loopback",
 				     buffer_string(&x->request.url));
-	} else if (r == EXCHANGE_WAIT) {
-		f->steps = 0;
-		if (!timer_start(loop_of(f), &f->timer, loop_now(loop_of(f)) + x->wait_ms))
-			return;
-		r = -ENOMEM;
+	} else if (goes_on(f, &r)) {
+		return;
 	}
 	conclude(f, r < 0 ? r : outcome_errno((enum exchange_outcome)r));
 }
+
+static void on_given(void *ctx, int error, struct token *token, const struct sentence *why)
+{
+	struct fetch *f = ctx;
+
+	f->need = NULL;
+	if (error) {
+		f->exchange.slot_only = true;
+		sentence_set(&f->exchange.why, "%s: %s", f->exchange.need, why->text);
+		conclude(f, error);
+		return;
+	}
+	token_unref(f->exchange.given);
+	f->exchange.given = token_ref(token);
+	advance(f);
+}
+
+void fetch_kept(struct fetch *f, int error)
+{
+	f->keeping = false;
+	if (error) {
+		sentence_set(&f->exchange.why, "what must be kept first could not be stored: %s",
+			     strerror(-error));
+		f->exchange.slot_only = true;
+		conclude(f, error);
+		return;
+	}
+	advance(f);
+}
+
+/* No answer came, and the provider wants to know that, too. */
+static const struct response silence = { .type = "",
+					 .body = "",
+					 .date_ms = -1,
+					 .retry_after_ms = -1,
+					 .max_age_ms = -1 };
 
 static void on_response(void *ctx, int error, bool sent, const struct response *response,
 			const struct sentence *why)
@@ -249,7 +348,10 @@ static void on_response(void *ctx, int error, bool sent, const struct response *
 
 	(void)sent;
 	f->transfer = NULL;
-	if (error) {
+	if (error && x->hears_silence) {
+		x->why = *why;
+		response = &silence;
+	} else if (error) {
 		x->why = *why;
 		/* Broken off or too long: an answer that the protocol does not allow. */
 		conclude(f, error == -EFBIG || error == -ECONNRESET ? -EPROTO : error);
@@ -259,10 +361,7 @@ static void on_response(void *ctx, int error, bool sent, const struct response *
 	r = x->type->hear(x, response);
 	if (r == EXCHANGE_ASK)
 		advance(f);
-	else if (r == EXCHANGE_WAIT && !timer_start(loop_of(f), &f->timer,
-						    loop_now(loop_of(f)) + x->wait_ms))
-		f->steps = 0;
-	else
+	else if (!goes_on(f, &r))
 		conclude(f, r < 0 ? r : outcome_errno((enum exchange_outcome)r));
 }
 
@@ -287,6 +386,8 @@ static void run(struct fetch *f)
 	struct exchange *x = &f->exchange;
 	int r = grant_admits(f->grant, &x->why);
 
+	if (!r && x->purpose == PURPOSE_FETCH)
+		r = grant_affords(f->grant, &x->why);
 	f->running = true;
 	f->edition = edition_ref(a->edition);
 	f->config = a->config;
@@ -302,6 +403,7 @@ static void run(struct fetch *f)
 	x->token = f->token ? f->token(f->ctx) : NULL;
 	if (x->token)
 		token_ref(x->token);
+	x->registration = a->registration ? secret_ref(a->registration) : NULL;
 	set_deadline(f);
 	f->sent_boot_ms = loop_now(loop_of(f));
 	f->sent_wall_ms = loop_wall(loop_of(f));
@@ -344,13 +446,19 @@ int fetch_start(struct grant *grant, const struct fetch_order *order, fetch_done
 			     .name = strdup(order->name),
 			     .deadline = order->deadline,
 			     .heard = on_response,
+			     .given = on_given,
+			     .keep = order->keep,
+			     .pause = order->pause,
+			     .details = order->details ? strdup(order->details) : NULL,
 			     .done = done,
 			     .ctx = ctx };
 	f->timer = (struct timer){ .due = on_timer, .ctx = f };
 	f->exchange.purpose = order->purpose;
 	f->exchange.name = f->name;
+	f->exchange.details = f->details;
+	f->exchange.intent = order->intent ? secret_ref(order->intent) : NULL;
 	f->token = order->token;
-	if (!f->name || (!grant->first && timer_start(loop_of(f), &f->timer, 0))) {
+	if (!f->name || (order->details && !f->details) || (!grant->first && timer_start(loop_of(f), &f->timer, 0))) {
 		release(f);
 		return -ENOMEM;
 	}
@@ -361,6 +469,11 @@ int fetch_start(struct grant *grant, const struct fetch_order *order, fetch_done
 	*last = f;
 	*ret = f;
 	return 0;
+}
+
+struct need *fetch_need(const struct fetch *f)
+{
+	return f->need;
 }
 
 struct grant *fetch_grant(const struct fetch *f)
@@ -407,12 +520,15 @@ void fetch_abort(struct fetch *f)
 	http_cancel(f->transfer);
 	f->gathering = NULL;
 	f->transfer = NULL;
+	if (f->need)
+		f->grant->account->needs->cancel(f->need);
+	f->need = NULL;
 	conclude(f, -EINTR);
 }
 
 bool fetch_withdraw(struct fetch *f)
 {
-	if (f->sent || f->over)
+	if (f->sent || f->over || f->keeping)
 		return false;
 	fetch_end(f);
 	return true;

@@ -22,8 +22,14 @@ struct fetch_order {
 	enum purpose purpose;
 	struct settings *wish;       /* NULL: nothing special */
 	const char *name;            /* of the slot */
-	/* PURPOSE_REVOKE: the token as it is when the turn comes (wire V7); may be NULL, may answer NULL. */
+	const char *details;         /* exchange.details; copied; may be NULL */
+	struct secret *intent;       /* exchange.intent; referenced; may be NULL */
+	/* The token as it is when the turn comes (wire V7); may be NULL, may answer NULL. */
 	struct token *(*token)(void *ctx);
+	/* EXCHANGE_KEEP: puts ret_intent and its like on the disk, then calls fetch_kept(). */
+	void (*keep)(void *ctx, struct fetch *f, struct exchange *x);
+	/* EXCHANGE_WAIT begins: a person acts. May be NULL. */
+	void (*pause)(void *ctx, struct exchange *x);
 	int64_t deadline;            /* CLOCK_BOOTTIME, ms; 0: the account's timeout from its start on */
 };
 
@@ -32,7 +38,8 @@ struct fetch_result {
 	struct exchange *exchange; /* what came; valid until fetch_end() */
 	const struct sentence *why;
 	int64_t sent_boot_ms, sent_wall_ms; /* when the last request went out (wire C6) */
-	bool slot_only; /* a failure of this wish, not of the grant: FORBIDDEN, INVALID, UNSUPPORTED */
+	bool slot_only; /* a failure of this wish, not of the grant: FORBIDDEN, INVALID, … */
+	bool settled;   /* what became of it is known: an intent is over */
 };
 
 typedef void fetch_done(void *ctx, struct fetch *f, const struct fetch_result *result);
@@ -41,10 +48,19 @@ typedef void fetch_done(void *ctx, struct fetch *f, const struct fetch_result *r
 int fetch_start(struct grant *grant, const struct fetch_order *order, fetch_done *done, void *ctx,
 		struct fetch **ret);
 
+/* What was to be kept is on the disk (0), or is not: the conversation goes on, or ends so. */
+void fetch_kept(struct fetch *f, int error);
+
+/* The other slot that it waits for (EXCHANGE_NEED), or NULL. */
+struct need *fetch_need(const struct fetch *f);
+
 /* The grant that was asked. */
 struct grant *fetch_grant(const struct fetch *f);
 
-/* After `done`: frees the fetch and lets the grant's next one run. Takes NULL. */
+/*
+ * After `done`: frees the fetch and lets the grant's next one run. Takes NULL. One that is under way ends
+ * too, without a call of `done`: whoever does that knows that its answer is worth nothing.
+ */
 void fetch_end(struct fetch *f);
 
 /* Whether its request is on the wire. */

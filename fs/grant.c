@@ -112,6 +112,29 @@ int grant_admits(struct grant *g, struct sentence *why)
 	return f->error;
 }
 
+int grant_affords(const struct grant *g, struct sentence *why)
+{
+	const struct provider_type *type = g->account->config->type;
+	int64_t oldest, wait;
+
+	if (!type->budget || type->budget > GRANT_BUDGET_MAX)
+		return 0;
+	oldest = g->spent[(g->spent_at + GRANT_BUDGET_MAX - type->budget) % GRANT_BUDGET_MAX];
+	wait = oldest + type->budget_ms - loop_now(g->account->engine->loop);
+	if (!oldest || wait <= 0)
+		return 0;
+	sentence_set(why, "%s takes %u requests in %lld minutes, which were made: the next one is in %lld s",
+		     g->account->config->name, type->budget, (long long)type->budget_ms / 60000,
+		     (long long)wait / 1000 + 1);
+	return -EAGAIN;
+}
+
+void grant_spend(struct grant *g)
+{
+	g->spent[g->spent_at] = loop_now(g->account->engine->loop);
+	g->spent_at = (g->spent_at + 1) % GRANT_BUDGET_MAX;
+}
+
 void grant_succeeded(struct grant *g)
 {
 	g->failure = (struct failure){ 0 };

@@ -33,6 +33,9 @@ struct failure {
 
 struct stored_grant;
 
+/* No type's budget is larger. */
+#define GRANT_BUDGET_MAX 16
+
 struct grant {
 	uint32_t id; /* in the store; 0: nothing of it is stored */
 	bool own;    /* a slot's own: allocated by grant_new() */
@@ -44,6 +47,8 @@ struct grant {
 	struct failure failure;
 	uint64_t signature;    /* of the secret files that were refused */
 	struct fetch *first;   /* the queue; the first one runs */
+	int64_t spent[GRANT_BUDGET_MAX]; /* when fetches went out (type->budget), a ring */
+	unsigned int spent_at;
 };
 
 void grant_init(struct grant *g, struct account *account);
@@ -69,6 +74,13 @@ void grant_hold(struct grant *g, struct secret *secret);
 
 /* 0: a request may go out; else the errno of the failure that still holds, and why. */
 int grant_admits(struct grant *g, struct sentence *why);
+
+/*
+ * The type's rate budget: -EAGAIN and why, when as many fetches went out as may in that time; nothing is
+ * sent then. grant_spend() counts one.
+ */
+int grant_affords(const struct grant *g, struct sentence *why);
+void grant_spend(struct grant *g);
 
 void grant_succeeded(struct grant *g);
 

@@ -37,6 +37,7 @@ enum directory_file {
 	DIRECTORY_ENV = 3,
 	DIRECTORY_STATUS = 4,
 	DIRECTORY_DOCUMENT = 5, /* provider_type.document */
+	DIRECTORY_LOGIN = 6,    /* where a person must log in */
 };
 
 #define INODE_ID_MAX ((1u << 28) - 1)

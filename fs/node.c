@@ -100,6 +100,11 @@ static int directory_node(const struct tree *t, struct node *n)
 			return -ESTALE;
 		stat_file(n, 0444, access, 0);
 		break;
+	case DIRECTORY_LOGIN:
+		if (!directory_needs_person(d))
+			return -ESTALE;
+		stat_file(n, access->mode, access, 0); /* as a token: a login is begun with it */
+		break;
 	default:
 		return -ESTALE;
 	}
@@ -220,6 +225,8 @@ static const char *const directory_names[] = { [DIRECTORY_META] = ".meta",
 					       [DIRECTORY_ENV] = ".env",
 					       [DIRECTORY_STATUS] = ".status" };
 
+#define LOGIN_NAME ".login"
+
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
 static uint32_t name_index(const char *const *names, size_t n, const char *name)
@@ -270,6 +277,8 @@ static int lookup_directory(const struct directory *d, const char *name, struct 
 
 	if (!file && document && !strcmp(name, document))
 		file = DIRECTORY_DOCUMENT;
+	if (!file && !strcmp(name, LOGIN_NAME) && directory_needs_person(d))
+		file = DIRECTORY_LOGIN;
 	if (!file)
 		return lookup_slot(d, FACET_VALUE, name, n, ret);
 	*ret = inode_number(FACET_DIRECTORY, d->id, file);
@@ -386,6 +395,14 @@ static bool list_directory(const struct directory *d, uint64_t from, struct node
 					    .at = DIRECTORY_DOCUMENT + 1 };
 		return true;
 	}
+	if (from <= DIRECTORY_LOGIN && directory_needs_person(d)) {
+		*ret = (struct node_entry){ .name = LOGIN_NAME,
+					    .number = inode_number(FACET_DIRECTORY, d->id,
+								   DIRECTORY_LOGIN),
+					    .type = S_IFREG,
+					    .at = DIRECTORY_LOGIN + 1 };
+		return true;
+	}
 	return list_slots(d, FACET_VALUE, from, ret);
 }
 
@@ -410,6 +427,7 @@ bool node_list(const struct tree *t, uint64_t directory, uint64_t from, struct n
 		return list_slots(d, FACET_ENV, from, ret);
 	case DIRECTORY_STATUS:
 	case DIRECTORY_DOCUMENT:
+	case DIRECTORY_LOGIN:
 		break;
 	}
 	return false;

@@ -2,6 +2,7 @@
 #include "opening.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,8 @@ static void render_of_directory(const struct directory *d, uint32_t file, struct
 
 	if (file == DIRECTORY_STATUS)
 		render_directory_status(d, out);
+	else if (file == DIRECTORY_LOGIN)
+		render_login(d, out);
 	else if (config->type->render_document(config->settings, d->grant.secret, out))
 		out->error = -ENOKEY;
 }
@@ -286,7 +289,8 @@ static void open_document(struct mount *m, fuse_req_t req, struct inode in,
 			  struct fuse_file_info *fi)
 {
 	const struct directory *d = tree_directory_by_id(m->tree, in.id);
-	struct slot *s = d ? directory_slot(d, "access_token") : NULL;
+	const char *first = d ? directory_first(d) : NULL;
+	struct slot *s = first ? directory_slot(d, first) : NULL;
 
 	if (!d)
 		fuse_reply_err(req, ESTALE);
@@ -294,6 +298,71 @@ static void open_document(struct mount *m, fuse_req_t req, struct inode in,
 		open_rendered(m, req, in, fi);
 	else
 		settle(m, req, s, in, fi);
+}
+
+/* --- logins ------------------------------------------------------------------------------------ */
+
+/* An open of .login that waits for the page and the code. */
+struct login_opening {
+	struct waiting waiting;
+	struct login_wait wait;
+	struct inode inode;
+	struct fuse_file_info fi;
+};
+
+static void on_prompt(struct login_wait *w, int error)
+{
+	struct login_opening *o =
+		(struct login_opening *)(void *)((char *)w - offsetof(struct login_opening, wait));
+	struct mount *m = o->waiting.mount;
+	struct fuse_file_info fi = o->fi;
+	struct inode in = o->inode;
+	fuse_req_t req = waiting_end(&o->waiting);
+
+	if (error)
+		fuse_reply_err(req, -error);
+	else
+		open_rendered(m, req, in, &fi);
+}
+
+static bool withdraw_login(struct waiting *w)
+{
+	login_abandon(&((struct login_opening *)(void *)w)->wait); /* the login goes on */
+	return true;
+}
+
+static void note_refusal(struct directory *d, int error, const struct sentence *why)
+{
+	d->refused = (struct failure){ .error = error,
+				       .at_wall_ms = loop_wall(d->account.engine->loop) };
+	sentence_set(&d->refused.why, ".login: %s", why->text[0] ? why->text : strerror(-error));
+}
+
+/* Reading it starts a login, or joins the one under way. */
+static void open_login(struct mount *m, fuse_req_t req, struct inode in, struct fuse_file_info *fi)
+{
+	struct directory *d = tree_directory_by_id(m->tree, in.id);
+	struct login_opening *o = calloc(1, sizeof *o);
+	struct sentence why = { "" };
+	int r = !d ? -ESTALE : !o ? -ENOMEM : 0;
+
+	if (!r) {
+		*o = (struct login_opening){ .inode = in, .fi = *fi };
+		o->wait.done = on_prompt;
+		r = login_join(&d->login, &o->wait, &why);
+	}
+	if (r == LOGIN_WAITS) {
+		waiting_begin(&o->waiting, m, req, withdraw_login);
+		return;
+	}
+	free(o);
+	if (!r) {
+		open_rendered(m, req, in, fi);
+		return;
+	}
+	if (d)
+		note_refusal(d, r, &why);
+	fuse_reply_err(req, -r);
 }
 
 void opening_begin(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -309,6 +378,10 @@ void opening_begin(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fuse_
 
 	if (in.facet == FACET_DIRECTORY && in.generation == DIRECTORY_DOCUMENT) {
 		open_document(m, req, in, fi);
+		return;
+	}
+	if (in.facet == FACET_DIRECTORY && in.generation == DIRECTORY_LOGIN) {
+		open_login(m, req, in, fi);
 		return;
 	}
 	if (!facet_is_of_token(in.facet)) {

@@ -21,7 +21,7 @@ const char *render_errno(int error)
 		ROW(ECONNREFUSED), ROW(EPROTO),	     ROW(EINVAL),	ROW(EEXIST),
 		ROW(ENOENT),	   ROW(EFBIG),	     ROW(ENAMETOOLONG), ROW(EBUSY),
 		ROW(ENOTSUP),	   ROW(ENOSPC),	     ROW(ESTALE),	ROW(ENOMEM),
-		ROW(EROFS),
+		ROW(EROFS),	     ROW(EINTR),
 #undef ROW
 	};
 
@@ -60,10 +60,14 @@ static void render_env(const struct slot *s, const struct token *t, struct buffe
 	const struct config_provider *config = s->directory->account.config;
 	const char *name = settings_text(config->common, "env");
 
-	buffer_text(out, name ? name : config->type->env);
+	if (!name)
+		name = config->type->env;
+	buffer_text(out, name);
 	buffer_text(out, "=");
 	buffer_append(out, token_value(t), token_len(t));
 	buffer_text(out, "\n");
+	if (config->type->environment)
+		config->type->environment(config->settings, t, name, out);
 }
 
 int render_token(const struct slot *s, const struct generation *g, enum facet facet,
@@ -81,13 +85,22 @@ int render_token(const struct slot *s, const struct generation *g, enum facet fa
 	return buffer_error(out);
 }
 
+/* A login is under way, or would help. */
+static bool awaits_login(const struct slot *s)
+{
+	const struct login *l = &s->directory->login;
+
+	return (login_is_active(l) && l->slot == s) ||
+	       (directory_needs_person(s->directory) && login_is_needed(s));
+}
+
 const char *render_state(const struct slot *s)
 {
 	const struct failure *f = slot_failure(s);
 
 	if (slot_alive(s))
 		return "hot";
-	if (f && f->error == -ENOKEY)
+	if ((f && f->error == -ENOKEY && !slot_is_precious(s)) || awaits_login(s))
 		return "login_required";
 	if (f && f->error == -EKEYEXPIRED)
 		return "expired";
@@ -133,7 +146,13 @@ static struct json *details_json(const char *text)
 	return json_new_object();
 }
 
-static void set_token(struct json *j, const struct generation *g)
+/* What the server says of a token wins over what was known when it came. */
+static struct json *token_details(const struct slot *s, const struct token_facts *facts)
+{
+	return details_json(s->note && s->note->details ? s->note->details : facts->details);
+}
+
+static void set_token(struct json *j, const struct slot *s, const struct generation *g)
 {
 	static const struct token_facts none;
 	const struct token_facts *facts = g ? token_facts(g->token) : &none;
@@ -145,7 +164,20 @@ static void set_token(struct json *j, const struct generation *g)
 	json_set_string(j, "scope", facts->scope);
 	json_set_string(j, "audience", facts->audience);
 	json_set_string(j, "id", facts->id);
-	json_set(j, "details", details_json(facts->details));
+	json_set(j, "details", token_details(s, facts));
+}
+
+/* The server lists it, but gave us no value: why, before anybody tried to read it. */
+static struct json *last_error_json(const struct slot *s)
+{
+	struct failure unseen = { .error = -ENOKEY };
+
+	if (slot_failure(s) || slot_newest_token(s) || s->kind != SLOT_LISTED)
+		return failure_json(slot_failure(s));
+	sentence_set(&unseen.why, "its value was never given here: a server shows it only when the "
+				  "token is made");
+	unseen.at_wall_ms = s->directory->listing.at_wall_ms;
+	return failure_json(&unseen);
 }
 
 struct json *render_meta_json(const struct slot *s)
@@ -159,9 +191,9 @@ struct json *render_meta_json(const struct slot *s)
 	json_set_string(j, "type", s->directory->account.config->type->name);
 	json_set_string(j, "state", render_state(s));
 	json_set_integer(j, "generation", s->generation);
-	set_token(j, g && !g->revoked ? g : NULL);
+	set_token(j, s, g && !g->revoked ? g : NULL);
 	json_set_string(j, "renew_at", render_time(renewal_wall(s), text));
-	json_set(j, "last_error", failure_json(slot_failure(s)));
+	json_set(j, "last_error", last_error_json(s));
 	return j;
 }
 
@@ -206,13 +238,88 @@ static const char *directory_state(const struct directory *d, const struct censu
 	return f->error == -ENOKEY ? "login_required" : "failed";
 }
 
-/* What went wrong last, be it a fetch or a document. */
+static const struct failure *later(const struct failure *a, const struct failure *b)
+{
+	if (!a || !a->error)
+		return b && b->error ? b : NULL;
+	return b && b->error && b->at_wall_ms > a->at_wall_ms ? b : a;
+}
+
+/* What went wrong last, be it a fetch, a document or a listing. */
 static const struct failure *last_of(const struct directory *d, const struct census *c)
 {
-	if (!d->refused.error || (c->failure && c->failure->at_wall_ms > d->refused.at_wall_ms))
-		return c->failure;
-	return &d->refused;
+	return later(later(&d->refused, c->failure), &d->listing.failure);
 }
+
+/* --- logins ------------------------------------------------------------------------------------ */
+
+static void say_what_to_do(const struct login *l, struct sentence *ret)
+{
+	const struct prompt *p = &l->prompt;
+
+	if (l->state == LOGIN_WAITING)
+		sentence_set(ret, "open %s and enter the code %s", p->uri, p->code);
+	else if (l->state == LOGIN_STARTING)
+		sentence_set(ret, "the server is being asked for a code");
+	else if (l->state == LOGIN_DONE)
+		sentence_set(ret, "logged in");
+	else
+		sentence_set(ret, "%s", l->why.text);
+}
+
+static struct json *login_json(const struct login *l)
+{
+	struct sentence message = { "" };
+	struct json *j;
+	char text[32];
+
+	if (l->state == LOGIN_IDLE)
+		return json_new_string(NULL);
+	j = json_new_object();
+	say_what_to_do(l, &message);
+	json_set_string(j, "name", l->name);
+	json_set_string(j, "state", login_state_name(l->state));
+	json_set_string(j, "message", message.text);
+	json_set_string(j, "expires_at", render_time(l->prompt.expires_ms, text));
+	json_set_string(j, "ended_at", login_is_active(l) ? NULL
+							  : render_time(l->ended_wall_ms, text));
+	return j;
+}
+
+static struct json *login_needed_json(const struct directory *d)
+{
+	struct json *j = json_new_array();
+	const struct slot *s;
+
+	if (!directory_needs_person(d))
+		return j;
+	for (uint32_t id = 0; (s = directory_slot_from(d, id)); id = s->id + 1)
+		if (login_is_needed(s))
+			json_add(j, json_new_string(s->name));
+	return j;
+}
+
+void render_login(const struct directory *d, struct buffer *out)
+{
+	const struct login *l = &d->login;
+	const struct prompt *p = &l->prompt;
+	struct sentence message = { "" };
+	JSON_AUTO *j = json_new_object();
+	char text[32];
+
+	say_what_to_do(l, &message);
+	json_set_string(j, "message", message.text);
+	json_set_string(j, "provider", d->name);
+	json_set_string(j, "name", l->name);
+	json_set_string(j, "state", login_state_name(l->state));
+	json_set_string(j, "verification_uri", p->uri);
+	json_set_string(j, "verification_uri_complete", p->uri_complete);
+	json_set_string(j, "user_code", p->code);
+	json_set_string(j, "expires_at", render_time(p->expires_ms, text));
+	json_print(j, true, out);
+}
+
+/* --- status ------------------------------------------------------------------------------------ */
 
 static struct json *directory_json(const struct directory *d)
 {
@@ -232,6 +339,12 @@ static struct json *directory_json(const struct directory *d)
 	json_set_string(j, "retry_at",
 			waits ? render_time(loop_wall(loop) + f->retry_at - loop_now(loop), text)
 			      : NULL);
+	if (d->account.config->type->lists)
+		json_set_string(j, "listed_at", render_time(d->listing.at_wall_ms, text));
+	if (directory_needs_person(d)) {
+		json_set(j, "login", login_json(&d->login));
+		json_set(j, "login_needed", login_needed_json(d));
+	}
 	json_set(j, "last_error", failure_json(last_of(d, &c)));
 	return j;
 }

@@ -21,6 +21,7 @@ struct json *render_meta_json(const struct slot *s);
 /* JSON, with a newline at its end. */
 void render_meta(const struct slot *s, struct buffer *out);
 void render_directory_status(const struct directory *d, struct buffer *out);
+void render_login(const struct directory *d, struct buffer *out); /* what a person is to do */
 void render_status(const struct tree *t, const struct handover_page *page, struct buffer *out);
 
 /* OpenMetrics text. */

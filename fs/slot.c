@@ -46,6 +46,15 @@ static void drop_generations(struct live *l)
 	}
 }
 
+static void note_free(struct note *n)
+{
+	if (!n)
+		return;
+	free(n->details);
+	free(n->stamp);
+	free(n);
+}
+
 static void release_live(struct slot *s)
 {
 	struct live *l = s->live;
@@ -55,6 +64,7 @@ static void release_live(struct slot *s)
 	timer_stop(loop_of(s), &l->renew);
 	timer_stop(loop_of(s), &l->forget);
 	drop_generations(l);
+	secret_unref(l->intent);
 	free(l->document);
 	free(l);
 	s->live = NULL;
@@ -68,8 +78,80 @@ struct slot *slot_free(struct slot *s)
 	if (s->grant->own)
 		grant_retire(s->grant);
 	settings_free(s->wish);
+	note_free(s->note);
 	free(s);
 	return NULL;
+}
+
+int slot_row(const struct slot *s, struct buffer *wish, struct stored_slot *ret)
+{
+	int r = s->written && s->wish ? wish_write(s->wish, wish) : 0;
+
+	*ret = (struct stored_slot){ .id = s->id,
+				     .directory = s->directory->id,
+				     .name = s->name,
+				     .created = s->kind == SLOT_CREATED,
+				     .uid = s->access.uid,
+				     .gid = s->access.gid,
+				     .mode = s->access.mode,
+				     .generation = s->generation,
+				     .size = s->size,
+				     .grant = s->grant->own ? s->grant->id : 0,
+				     .wish = wish->len ? buffer_string(wish) : NULL,
+				     .written = s->written,
+				     .imported = s->imported,
+				     .basis = s->basis };
+	if (s->note) {
+		ret->listed = s->note->listed;
+		ret->details = s->note->details;
+		ret->stamp = s->note->stamp;
+	}
+	return r;
+}
+
+static int replace_text(char **at, const char *text)
+{
+	char *copy;
+
+	if (!text || (*at && !strcmp(*at, text)))
+		return 0;
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	free(*at);
+	*at = copy;
+	return 0;
+}
+
+int slot_note(struct slot *s, const char *details, const char *stamp)
+{
+	if (!s->note)
+		s->note = calloc(1, sizeof *s->note);
+	if (!s->note || replace_text(&s->note->details, details) ||
+	    replace_text(&s->note->stamp, stamp))
+		return -ENOMEM;
+	return 0;
+}
+
+bool slot_is_first(const struct slot *s)
+{
+	const char *first = directory_first(s->directory);
+
+	return first && !strcmp(first, s->name);
+}
+
+bool slot_is_precious(const struct slot *s)
+{
+	return s->directory->account.config->type->undeclared && !slot_is_first(s);
+}
+
+void slot_intend(struct slot *s, struct secret *intent, enum purpose purpose)
+{
+	struct secret *old = s->live->intent;
+
+	s->live->intent = intent ? secret_ref(intent) : NULL;
+	s->live->intent_for = purpose;
+	secret_unref(old);
 }
 
 uint64_t slot_basis(const struct slot *s, const struct settings *wish)
@@ -90,6 +172,7 @@ bool slot_is_visible(const struct slot *s)
 	switch (s->kind) {
 	case SLOT_DECLARED:
 	case SLOT_CREATED:
+	case SLOT_LISTED:
 	case SLOT_COMPANION:
 		return true;
 	case SLOT_ABSENT:
@@ -110,6 +193,13 @@ static struct generation *newest_of(const struct slot *s)
 	struct generation *g = s->live ? s->live->newest : NULL;
 
 	return g && !g->revoked ? g : NULL;
+}
+
+struct token *slot_newest_token(const struct slot *s)
+{
+	struct generation *g = newest_of(s);
+
+	return g ? g->token : NULL;
 }
 
 bool generation_is_fresh(const struct slot *s, const struct generation *g)
@@ -211,7 +301,7 @@ static struct slot *origin_of(struct slot *s)
 
 	if (s->kind != SLOT_COMPANION)
 		return s;
-	origin = directory_slot(s->directory, "access_token");
+	origin = directory_slot(s->directory, directory_first(s->directory));
 	return origin ? origin : s;
 }
 
@@ -253,8 +343,7 @@ static void note_nothing_came(struct slot *companion)
 
 static void wake_with_companion(struct slot *s, int error)
 {
-	struct slot *c = strcmp(s->name, "access_token") ? NULL
-							  : directory_named(s->directory, "id_token");
+	struct slot *c = slot_is_first(s) ? directory_named(s->directory, "id_token") : NULL;
 
 	slot_wake(s, error);
 	if (!c || c->kind != SLOT_COMPANION || !c->live)
@@ -355,9 +444,24 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 		settle_all(s, result->error);
 }
 
+static struct token *newest_token(void *ctx)
+{
+	return slot_newest_token(ctx);
+}
+
+static void keep(void *ctx, struct fetch *f, struct exchange *x)
+{
+	arrival_keep(ctx, fetch_grant(f), x, f);
+}
+
 static int start_fetch(struct slot *s)
 {
-	struct fetch_order order = { .purpose = PURPOSE_FETCH, .wish = s->wish, .name = s->name };
+	struct fetch_order order = { .purpose = PURPOSE_FETCH,
+				     .wish = s->wish,
+				     .name = s->name,
+				     .details = s->note ? s->note->details : NULL,
+				     .token = newest_token,
+				     .keep = keep };
 
 	s->live->fetch_epoch = s->live->epoch;
 	s->live->fetch_basis = slot_basis(s, s->wish);

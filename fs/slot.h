@@ -49,6 +49,8 @@ struct live {
 	uint32_t epoch;         /* grows with each write and revocation: older answers are void */
 	unsigned int writes;    /* under way: the kernel keeps no name meanwhile */
 	bool revoked;
+	struct secret *intent; /* what a conversation was about to do (provider.h, INTENTS); or NULL */
+	enum purpose intent_for;
 	int (*start)(struct slot *s); /* a fetch; slot.c's own */
 	char *document; /* the stored wish, until the configuration says what type this is */
 };
@@ -56,10 +58,19 @@ struct live {
 enum slot_kind {
 	SLOT_DECLARED,  /* by the configuration */
 	SLOT_CREATED,   /* by somebody who wrote it */
+	SLOT_LISTED,    /* the server has it */
 	SLOT_COMPANION, /* comes with access_token: id_token */
-	SLOT_ABSENT,    /* was declared once: id and generation are kept, nobody sees it */
+	SLOT_ABSENT,    /* was declared or listed once: id and tokens are kept, nobody sees it */
 	SLOT_DRAFT,     /* being written for the first time: nobody sees it */
 	SLOT_DEAD,      /* revoked and gone; freed when the last open is over */
+};
+
+/* What the server says of a token that it lists; a slot has one once it was listed. */
+struct note {
+	bool listed;    /* the last time, too */
+	uint32_t round; /* of which listing it is (listing.c) */
+	char *details;  /* JSON, for .meta */
+	char *stamp;    /* another one is another token of this name; or NULL */
 };
 
 struct slot {
@@ -75,6 +86,7 @@ struct slot {
 	uint64_t basis;        /* hash of the settings and the wish that the newest token is for */
 	struct access access;
 	struct live *live;
+	struct note *note; /* NULL: never listed */
 	char name[];
 };
 
@@ -83,6 +95,27 @@ struct slot *slot_free(struct slot *s); /* nobody may wait; takes NULL, returns 
 
 /* What a token of this wish would be for, as things are configured now (slot.basis). */
 uint64_t slot_basis(const struct slot *s, const struct settings *wish);
+
+/*
+ * What is kept of it in the store. `wish` holds the text of the wish for as long as the row is used.
+ */
+struct stored_slot;
+int slot_row(const struct slot *s, struct buffer *wish, struct stored_slot *ret);
+
+/* Notes what the server says; copies, NULL leaves what was known. -ENOMEM. */
+int slot_note(struct slot *s, const char *details, const char *stamp);
+
+/* The provider's own slot, which is there from the start: access_token, session. */
+bool slot_is_first(const struct slot *s);
+
+/* Its token was had once and for all: another one cannot be fetched, whatever the settings say. */
+bool slot_is_precious(const struct slot *s);
+
+/* Replaces the intent; takes a reference, NULL: none. slot_enliven() must have been called. */
+void slot_intend(struct slot *s, struct secret *intent, enum purpose purpose);
+
+/* The newest token that was not revoked, even if it has expired; NULL: none. */
+struct token *slot_newest_token(const struct slot *s);
 
 /* Lets `live` be there. -ENOMEM. */
 int slot_enliven(struct slot *s);

@@ -2,6 +2,7 @@
 #include "transaction.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,9 @@ struct transaction {
 	struct fetch *fetch;
 	struct timer limit; /* for the wait in the grant's queue */
 	uint64_t basis; /* of what the document was sent with */
-	bool revokes;
+	enum purpose purpose;
+	struct login_wait login; /* for the page and the code of a login that the document starts */
+	struct settings *wish_before;
 	transaction_done *done;
 	void *ctx;
 };
@@ -40,7 +43,8 @@ static void note_refusal(const struct transaction *t, int error, const struct se
 	sentence_set(&d->refused.why, "%s: %s", t->slot->name,
 		     why && why->text[0] ? why->text : strerror(-error));
 	log_line(d->account.engine->log, LOG_LEVEL_NOTICE, "%s/%s: %s refused: %s", d->name,
-		 t->slot->name, t->revokes ? "revocation" : "document", d->refused.why.text);
+		 t->slot->name, t->purpose == PURPOSE_REVOKE ? "revocation" : "document",
+		 d->refused.why.text);
 }
 
 static void release(struct transaction *t)
@@ -58,9 +62,14 @@ static void undo_draft(struct transaction *t)
 {
 	struct slot *s = t->slot;
 
-	if (t->revokes || s->kind != SLOT_DRAFT)
+	if (t->purpose == PURPOSE_REVOKE || s->kind != SLOT_DRAFT)
 		return;
 	s->kind = t->kind_before;
+	if (s->live->intent) {
+		/* Nobody knows what became of it: whoever writes it again finds out. */
+		s->kind = SLOT_ABSENT;
+		return;
+	}
 	s->access = t->access_before;
 	if (s->kind == SLOT_DRAFT)
 		directory_remove(s);
@@ -84,14 +93,14 @@ static void on_stored(void *ctx, int error)
 	struct transaction *t = ctx;
 	struct slot *s = t->slot;
 
-	if (t->revokes)
+	if (t->purpose == PURPOSE_REVOKE)
 		t->grant = NULL; /* forgotten with its slot: the end of the fetch may free it */
 	fetch_end(t->fetch);
 	t->fetch = NULL;
-	if (!error && !t->revokes) {
+	if (t->document.wish && s->wish == t->document.wish)
 		t->document.wish = NULL; /* the slot's now */
+	if (!error && t->purpose != PURPOSE_REVOKE && slot_alive(s))
 		slot_wake(s, 0);
-	}
 	end(t, error, NULL);
 }
 
@@ -109,6 +118,8 @@ static void store_document(struct transaction *t, const struct fetch_result *res
 		.secret = x ? x->ret_grant : NULL,
 		.document = true,
 		.wish = t->document.wish,
+		.details = x ? x->ret_details : NULL,
+		.made = t->purpose == PURPOSE_CREATE || t->purpose == PURPOSE_UPDATE,
 	};
 
 	arrival_store(t->slot, &a, on_stored, t);
@@ -132,10 +143,14 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 	struct sentence why = *result->why;
 
 	t->fetch = f;
-	if (!result->error && slot_basis(t->slot, t->document.wish) == t->basis) {
+	/* What the server made is there, whatever the settings are now. */
+	if (!result->error && (t->purpose != PURPOSE_FETCH ||
+			       slot_basis(t->slot, t->document.wish) == t->basis)) {
 		store_document(t, result);
 		return;
 	}
+	if (result->settled)
+		arrival_settle(t->slot);
 	if (!result->error) {
 		sentence_set(&why, "the configuration changed meanwhile: write it again");
 		fetch_end(f);
@@ -158,15 +173,32 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 	end(t, result->error, &why);
 }
 
+/* The server has forgotten it; so do we. */
+static void forget(void *ctx, int error)
+{
+	struct transaction *t = ctx;
+
+	(void)error; /* of the grant's secret, which can be had again */
+	arrival_forget(t->slot, on_stored, t);
+}
+
 static void on_revoked(void *ctx, struct fetch *f, const struct fetch_result *result)
 {
 	struct transaction *t = ctx;
+	struct exchange *x = result->exchange;
 	struct sentence why = *result->why;
 	int error = result->error;
 
 	if (!error) {
+		struct arrival a = { .grant = t->grant,
+				     .secret = x->ret_grant,
+				     .drop_secret = x->drop_grant };
+
 		t->fetch = f;
-		arrival_forget(t->slot, on_stored, t);
+		if (!t->grant->own && (x->ret_grant || x->drop_grant))
+			arrival_store(t->slot, &a, forget, t);
+		else
+			forget(t, 0);
 		return;
 	}
 	fetch_end(f);
@@ -228,11 +260,142 @@ static int choose_grant(struct transaction *t)
 	return 0;
 }
 
+static struct token *newest_token(void *ctx)
+{
+	const struct transaction *t = ctx;
+	struct generation *alive = slot_alive(t->slot);
+
+	if (t->purpose != PURPOSE_REVOKE || slot_is_precious(t->slot))
+		return slot_newest_token(t->slot);
+	return alive ? alive->token : NULL;
+}
+
+static void keep(void *ctx, struct fetch *f, struct exchange *x)
+{
+	struct transaction *t = ctx;
+
+	arrival_keep(t->slot, t->grant, x, f);
+}
+
+/* --- documents --------------------------------------------------------------------------------- */
+
+/* A new name of a type whose tokens begin with a person. */
+static bool starts_login(const struct transaction *t)
+{
+	const struct slot *s = t->slot;
+
+	return s->directory->account.config->type->login_per_slot &&
+	       directory_needs_person(s->directory) && !t->document.token &&
+	       !t->document.refresh_token && !(s->grant->own && s->grant->secret);
+}
+
+/* No login came of it: what was asked for before holds again. */
+static void end_login(struct transaction *t)
+{
+	struct slot *s = t->slot;
+
+	settings_free(s->wish);
+	s->wish = t->wish_before;
+	t->wish_before = NULL;
+	if (s->kind == SLOT_CREATED && t->kind_before != SLOT_CREATED &&
+	    !(login_is_active(&s->directory->login) && s->directory->login.slot == s))
+		s->kind = SLOT_DRAFT; /* the end of the transaction undoes it */
+}
+
+static void on_prompt(struct login_wait *w, int error)
+{
+	struct transaction *t = (struct transaction *)(void *)((char *)w -
+							       offsetof(struct transaction, login));
+	struct sentence why = t->slot->directory->login.why;
+
+	if (!error)
+		t->wish_before = settings_free(t->wish_before);
+	else
+		end_login(t);
+	end(t, error, &why);
+}
+
+static int begin_login(struct transaction *t, const struct access *owner, struct sentence *why)
+{
+	struct slot *s = t->slot;
+	bool is_new = s->kind == SLOT_DRAFT || s->kind == SLOT_ABSENT;
+	int r;
+
+	if (slot_alive(s)) {
+		sentence_set(why, "it is there already: remove it first, or log in for another name");
+		return -EEXIST;
+	}
+	if (is_new) {
+		s->kind = SLOT_CREATED;
+		s->access = *owner;
+	}
+	t->wish_before = s->wish;
+	s->wish = t->document.wish;
+	t->document.wish = NULL;
+	s->written = true;
+	t->login.done = on_prompt;
+	r = login_begin(&s->directory->login, s, is_new, &t->login, why);
+	if (r < 0)
+		end_login(t);
+	return r;
+}
+
+static int check_purpose(struct transaction *t, struct sentence *why)
+{
+	struct slot *s = t->slot;
+
+	t->purpose = PURPOSE_FETCH;
+	if (!s->directory->account.config->type->creates || t->document.token)
+		return 0;
+	if (slot_is_first(s)) {
+		sentence_set(why, "%s is had by logging in, not by writing: write to another name",
+			     s->name);
+		return -EINVAL;
+	}
+	t->purpose = s->note && s->note->listed ? PURPOSE_UPDATE : PURPOSE_CREATE;
+	if (s->live->intent && s->live->intent_for == PURPOSE_CREATE)
+		t->purpose = PURPOSE_CREATE;
+	return 0;
+}
+
+static int send_document(struct transaction *t)
+{
+	struct slot *s = t->slot;
+	struct fetch_order order = { .purpose = t->purpose,
+				     .wish = t->document.wish,
+				     .details = s->note ? s->note->details : NULL,
+				     .token = newest_token,
+				     .keep = keep };
+
+	if (s->live->intent && s->live->intent_for == t->purpose)
+		order.intent = s->live->intent;
+	t->basis = slot_basis(s, t->document.wish);
+	return start(t, &order, account_timeout(&s->directory->account), on_fetched);
+}
+
+static int send(struct transaction *t, const struct access *owner, struct sentence *why)
+{
+	struct slot *s = t->slot;
+	int r;
+
+	if (starts_login(t))
+		return begin_login(t, owner, why);
+	r = check_purpose(t, why);
+	if (!r)
+		r = choose_grant(t);
+	if (r)
+		return r;
+	if (s->kind == SLOT_DRAFT || s->kind == SLOT_ABSENT) {
+		s->kind = SLOT_DRAFT;
+		s->access = *owner;
+	}
+	return t->document.token ? 0 : send_document(t);
+}
+
 void transaction_write(struct slot *s, const char *bytes, size_t len, const struct access *owner,
 		       transaction_done *done, void *ctx, struct transaction **ret)
 {
 	const struct config_provider *config = s->directory->account.config;
-	struct fetch_order order = { .purpose = PURPOSE_FETCH };
 	struct sentence why = { "" };
 	struct transaction *t;
 	int r = begin(s, done, ctx, &t);
@@ -245,55 +408,62 @@ void transaction_write(struct slot *s, const char *bytes, size_t len, const stru
 	r = document_read(config->type, config->settings, bytes, len, loop_wall(loop_of(t)), &why,
 			  &t->document);
 	if (!r)
-		r = choose_grant(t);
-	if (!r && (s->kind == SLOT_DRAFT || s->kind == SLOT_ABSENT)) {
-		s->kind = SLOT_DRAFT;
-		s->access = *owner;
-	}
-	if (!r && t->document.token) {
-		*ret = t;
-		store_document(t, NULL);
-		return;
-	}
-	order.wish = t->document.wish;
-	t->basis = slot_basis(s, t->document.wish);
-	if (!r)
-		r = start(t, &order, account_timeout(&s->directory->account), on_fetched);
-	if (r)
+		r = send(t, owner, &why);
+	if (r < 0) {
 		end(t, r, &why);
-	else
+	} else if (t->login.done && r == LOGIN_READY) {
+		t->wish_before = settings_free(t->wish_before);
+		end(t, 0, NULL);
+	} else {
 		*ret = t;
+		if (t->document.token)
+			store_document(t, NULL);
+	}
 }
 
-static struct token *newest_token(void *ctx)
-{
-	const struct transaction *t = ctx;
-	struct generation *alive = slot_alive(t->slot);
+/* --- revocation -------------------------------------------------------------------------------- */
 
-	return alive ? alive->token : NULL;
+/* The server has nothing of it. */
+static bool is_only_here(const struct slot *s)
+{
+	return !slot_is_precious(s) && !slot_alive(s) && !s->grant->own && !s->live->fetch;
+}
+
+/* A login for it is under way: true, and it went with it. */
+static bool went_with_login(struct slot *s)
+{
+	struct login *l = &s->directory->login;
+
+	if (!login_is_active(l) || l->slot != s)
+		return false;
+	login_cancel(l);
+	return s->kind == SLOT_DEAD;
 }
 
 void transaction_revoke(struct slot *s, transaction_done *done, void *ctx, struct transaction **ret)
 {
 	int64_t limit = account_timeout(&s->directory->account);
-	struct fetch_order order = { .purpose = PURPOSE_REVOKE, .wish = s->wish };
-	struct generation *alive = slot_alive(s);
+	struct fetch_order order = { .purpose = PURPOSE_REVOKE,
+				     .wish = s->wish,
+				     .details = s->note ? s->note->details : NULL,
+				     .token = newest_token,
+				     .keep = keep };
 	struct transaction *t;
-	int r = begin(s, done, ctx, &t);
+	int r;
 
 	*ret = NULL;
+	r = went_with_login(s) ? 1 : begin(s, done, ctx, &t);
 	if (r) {
-		done(ctx, r);
+		done(ctx, r < 0 ? r : 0);
 		return;
 	}
-	t->revokes = true;
+	t->purpose = PURPOSE_REVOKE;
 	t->grant = s->grant;
-	if (!alive && !s->grant->own && !s->live->fetch) {
+	if (is_only_here(s)) {
 		*ret = t;
-		arrival_forget(s, on_stored, t); /* the server has nothing of it */
+		arrival_forget(s, on_stored, t);
 		return;
 	}
-	order.token = newest_token;
 	r = start(t, &order, limit < REVOKE_LIMIT_MS ? limit : REVOKE_LIMIT_MS, on_revoked);
 	if (r)
 		end(t, r, NULL);
@@ -303,6 +473,15 @@ void transaction_revoke(struct slot *s, transaction_done *done, void *ctx, struc
 
 bool transaction_withdraw(struct transaction *t)
 {
+	if (t->login.login) {
+		struct login *l = t->login.login;
+
+		login_abandon(&t->login);
+		end_login(t);
+		login_cancel(l);
+		release(t);
+		return true;
+	}
 	if (!t->fetch || !fetch_withdraw(t->fetch))
 		return false;
 	t->fetch = NULL;

@@ -255,12 +255,29 @@ int tree_add_directory(struct tree *t, uint32_t id, const char *name, const char
 	memcpy(d->identity, identity, strnlen(identity, sizeof d->identity - 1));
 	account_init(&d->account, t->engine);
 	d->account.directory = id;
+	d->account.needs = &t->needs;
 	grant_init(&d->grant, &d->account);
+	listing_init(&d->listing, d);
+	login_init(&d->login, d);
 	while (*last)
 		last = &(*last)->next;
 	*last = d;
 	*ret = d;
 	return 0;
+}
+
+const char *directory_first(const struct directory *d)
+{
+	const struct config_provider *p = d->account.config;
+
+	return p->type->first ? p->type->first(p->settings) : "access_token";
+}
+
+bool directory_needs_person(const struct directory *d)
+{
+	const struct config_provider *p = d->account.config;
+
+	return p->type->needs_person && p->type->needs_person(p->settings);
 }
 
 struct directory *tree_any_directory(const struct tree *t, uint32_t id)
@@ -287,6 +304,9 @@ static void abort_queue(struct grant *g)
 
 bool tree_is_asking(const struct tree *t)
 {
+	for (const struct directory *d = t->directories; d; d = d->next)
+		if (d->login.grant.first && fetch_is_asking(d->login.grant.first))
+			return true;
 	for (size_t i = 0; i < t->slots.n; i++) {
 		const struct grant *g = t->slots.at[i]->grant;
 
@@ -301,8 +321,11 @@ void tree_abort(struct tree *t)
 	for (size_t i = 0; i < t->slots.n; i++)
 		if (t->slots.at[i]->grant->own)
 			abort_queue(t->slots.at[i]->grant);
-	for (struct directory *d = t->directories; d; d = d->next)
+	for (struct directory *d = t->directories; d; d = d->next) {
+		login_finish(&d->login);
+		listing_finish(&d->listing);
 		abort_queue(&d->grant);
+	}
 }
 
 static void directory_destroy(struct directory *d)

@@ -12,6 +12,8 @@
 
 #include "account.h"
 #include "grant.h"
+#include "listing.h"
+#include "login.h"
 #include "slot.h"
 #include "store.h"
 
@@ -33,6 +35,8 @@ struct directory {
 	void *names;            /* the same, a search tree by name */
 	int64_t changed_wall_ms;
 	struct failure refused; /* the last document or revocation that failed, for .status */
+	struct listing_state listing;
+	struct login login;
 	struct directory *next;
 };
 
@@ -44,6 +48,8 @@ struct tree_events {
 	void (*followed)(void *ctx, struct slot *s, uint32_t old);
 	/* A generation's files have other permissions, or other bytes around the token. */
 	void (*changed)(void *ctx, struct slot *s, uint32_t generation);
+	/* Names of a directory came or went. */
+	void (*listed)(void *ctx, struct directory *d);
 	/* A directory came, went, or has other permissions. */
 	void (*reshaped)(void *ctx, struct directory *d);
 	void *ctx;
@@ -69,6 +75,7 @@ struct tree {
 	char boot_id[40];
 	int64_t changed_wall_ms;
 	struct failure refused; /* what .control was asked last and could not do, for .status */
+	struct needs needs;     /* need.c's */
 };
 
 /*
@@ -112,6 +119,12 @@ struct slot *directory_named(const struct directory *d, const char *name); /* al
 
 /* The first visible slot whose id is at least this, for listings; NULL: no more. */
 struct slot *directory_slot_from(const struct directory *d, uint32_t id);
+
+/* The name of the slot that is there from the start; NULL: none. */
+const char *directory_first(const struct directory *d);
+
+/* A person must log in before there is a token. */
+bool directory_needs_person(const struct directory *d);
 
 /* The wish that the configuration declares for a name, a reference for the caller; NULL: none. */
 struct settings *directory_declared_wish(const struct directory *d, const char *name);

@@ -102,7 +102,8 @@ static void check_basis(struct slot *s, struct store_change *c)
 
 static void settle_kinds(struct directory *d, struct store_change *c)
 {
-	const struct slot *first = directory_slot(d, "access_token");
+	const char *name = directory_first(d);
+	const struct slot *first = name ? directory_slot(d, name) : NULL;
 
 	for (size_t i = 0; i < d->slots.n; i++) {
 		struct slot *s = d->slots.at[i];
@@ -136,7 +137,7 @@ static int configure_directory(struct directory *d, struct edition *e,
 	for (size_t i = 0; i < d->slots.n; i++)
 		if (d->slots.at[i]->kind == SLOT_DECLARED)
 			d->slots.at[i]->kind = SLOT_ABSENT;
-	r = declare(d, "access_token", &p->access, NULL, c);
+	r = directory_first(d) ? declare(d, directory_first(d), &p->access, NULL, c) : 0;
 	for (const struct config_slot *s = p->slots; s && !r; s = s->next)
 		r = declare(d, s->name, &s->access, s->wish, c);
 	if (!r)
@@ -202,6 +203,10 @@ int tree_configure(struct tree *t, struct config *config)
 	edition_unref(old);
 	for (struct directory *d = t->directories; d && old; d = d->next)
 		t->events.reshaped(t->events.ctx, d);
+	for (struct directory *d = t->directories; d; d = d->next) {
+		listing_configure(&d->listing);
+		login_configure(&d->login);
+	}
 	return r ? r : stored;
 }
 
@@ -217,22 +222,18 @@ void tree_reopen(struct tree *t)
 		if (d->hidden)
 			continue;
 		reopen(&d->grant);
+		grant_reopens(&d->login.grant);
 		for (size_t i = 0; i < d->slots.n; i++)
 			if (d->slots.at[i]->grant->own)
 				reopen(d->slots.at[i]->grant);
 	}
 }
 
-static bool needs_person(const struct config_provider *p)
-{
-	return p->type->needs_person && p->type->needs_person(p->settings);
-}
-
 /* The first slot of a grant first: a wrong password costs one attempt, the queue does the rest. */
 void tree_prefetch(struct tree *t)
 {
 	for (struct directory *d = t->directories; d; d = d->next) {
-		if (d->hidden || needs_person(d->account.config) ||
+		if (d->hidden || directory_needs_person(d) ||
 		    !settings_yes(d->account.config->common, "prefetch"))
 			continue;
 		for (size_t i = 0; i < d->slots.n; i++)

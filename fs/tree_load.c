@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "need_tree.h"
 #include "policy.h"
 #include "tree.h"
 
@@ -72,7 +73,12 @@ static int load_slot(void *ctx, const struct stored_slot *row)
 	r = directory_add_stored(d, row->id, row->name, &s);
 	if (r)
 		return r;
-	s->kind = row->created ? SLOT_CREATED : SLOT_ABSENT;
+	s->kind = row->created ? SLOT_CREATED : row->listed ? SLOT_LISTED : SLOT_ABSENT;
+	if (row->listed || row->details) {
+		if (slot_note(s, row->details, row->stamp))
+			return -ENOMEM;
+		s->note->listed = row->listed;
+	}
 	s->access = (struct access){ .uid = row->uid, .gid = row->gid, .mode = row->mode };
 	s->generation = row->generation;
 	s->size = row->size;
@@ -156,6 +162,29 @@ static int load_draft(void *ctx, const struct stored_draft *row)
 	return 0;
 }
 
+static int load_intent(void *ctx, const struct stored_intent *row)
+{
+	struct loading *l = ctx;
+	struct slot *s = tree_slot_by_id(l->tree, row->slot);
+
+	if (!s || row->purpose < PURPOSE_FETCH || row->purpose > PURPOSE_LOGIN)
+		return 0;
+	if (slot_enliven(s))
+		return -ENOMEM;
+	slot_intend(s, row->secret, (enum purpose)row->purpose);
+	return 0;
+}
+
+static int load_registration(void *ctx, const struct stored_registration *row)
+{
+	struct loading *l = ctx;
+	struct directory *d = tree_any_directory(l->tree, row->directory);
+
+	if (d)
+		account_register(&d->account, row->secret);
+	return 0;
+}
+
 /* What no slot has claimed is the directory's own. */
 static void hand_out_grants(struct loading *l)
 {
@@ -179,7 +208,9 @@ int tree_create(const struct engine *engine, const struct tree_events *events, c
 						      .grant = load_grant,
 						      .slot = load_slot,
 						      .token = load_token,
-						      .draft = load_draft };
+						      .draft = load_draft,
+						      .intent = load_intent,
+						      .registration = load_registration };
 	struct tree *t = calloc(1, sizeof *t);
 	struct loading l = { .tree = t };
 	int r;
@@ -188,6 +219,7 @@ int tree_create(const struct engine *engine, const struct tree_events *events, c
 		return -ENOMEM;
 	t->engine = engine;
 	t->events = *events;
+	need_serve(t);
 	t->changed_wall_ms = loop_wall(engine->loop);
 	memcpy(t->boot_id, boot_id, strnlen(boot_id, sizeof t->boot_id - 1));
 	r = store_load(engine->store, &visitor, &l, why);

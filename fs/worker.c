@@ -112,7 +112,7 @@ static void on_rotated(void *ctx, struct slot *s, uint32_t old)
 		.new_ino = inode_number(FACET_VALUE, s->id, s->generation),
 	};
 
-	if (!slot_alive(s)) {
+	if (!slot_alive(s) || !slot_is_visible(s)) {
 		announce_files(w, ANNOUNCE_REVOKED, s, old);
 		return;
 	}
@@ -121,6 +121,14 @@ static void on_rotated(void *ctx, struct slot *s, uint32_t old)
 	announce(w->plan->handover, &a);
 }
 
+static void on_listed(void *ctx, struct directory *d)
+{
+	struct worker *w = ctx;
+	struct announcement a = { .kind = ANNOUNCE_CHANGED };
+
+	a.old_ino = inode_number(FACET_DIRECTORY, d->id, DIRECTORY_SELF);
+	announce(w->plan->handover, &a);
+}
 
 static void on_reshaped(void *ctx, struct directory *d)
 {
@@ -312,7 +320,8 @@ static int read_boot_id(char id[static 40])
 
 static int open_tree(struct worker *w, struct config *config, struct sentence *why)
 {
-	const struct tree_events events = { on_rotated, on_followed, on_changed, on_reshaped, w };
+	const struct tree_events events = { on_rotated, on_followed, on_changed, on_listed, on_reshaped,
+					   w };
 	BUFFER_AUTO dir = BUFFER_INIT(LIMIT_RENDER);
 	char boot_id[40] = "";
 	int r;

@@ -382,14 +382,27 @@ void writing_write(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *
 	await(m, req, c);
 }
 
+/* rm of .login ends the login that is under way; the file stays, for the next one. */
+static void cancel_login(const struct mount *m, fuse_req_t req, struct directory *d)
+{
+	int r = login_cancel(&d->login);
+
+	fuse_reply_err(req, r && !requests_is_replay(m->requests) ? -r : 0);
+}
+
 void writing_unlink(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct inode in = inode_of(parent);
-	const struct directory *d = in.facet == FACET_DIRECTORY && in.generation == DIRECTORY_SELF
-					    ? tree_directory_by_id(m->tree, in.id)
-					    : NULL;
+	struct directory *d = in.facet == FACET_DIRECTORY && in.generation == DIRECTORY_SELF
+				      ? tree_directory_by_id(m->tree, in.id)
+				      : NULL;
 	struct slot *s = d ? directory_slot(d, name) : NULL;
 	struct change *c;
+
+	if (d && !strcmp(name, ".login") && directory_needs_person(d)) {
+		cancel_login(m, req, d);
+		return;
+	}
 
 	if (!s && d && requests_is_replay(m->requests)) {
 		fuse_reply_err(req, 0); /* a predecessor did it and could not say so */
