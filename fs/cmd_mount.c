@@ -15,7 +15,9 @@
 #include "cmd.h"
 #include "config.h"
 #include "config_default.h"
+#include "handover.h"
 #include "mountpoint.h"
+#include "service.h"
 #include "supervisor.h"
 
 struct arguments {
@@ -135,11 +137,27 @@ static int check_config(const struct arguments *a, struct buffer *options)
 	return buffer_error(options);
 }
 
+/* A mount that the service manager has kept, and that is still at its place. */
+static bool take_over(const char *place, char mountpoint[static PATH_MAX], struct handover *ret)
+{
+	int r = service_take(ret);
+
+	if (!r && (mountpoint_resolve(place, mountpoint) || !mountpoint_is_ours(mountpoint))) {
+		handover_close(ret);
+		return false;
+	}
+	if (r == -EPROTO)
+		fputs("tokenfs: what the service manager kept is of another version: mounting anew\n",
+		      stderr);
+	return r == 0;
+}
+
 static int run(const struct arguments *a)
 {
 	BUFFER_AUTO options = BUFFER_INIT(LIMIT_RENDER), place = BUFFER_INIT(PATH_MAX);
 	char config_path[PATH_MAX], mountpoint[PATH_MAX];
 	struct supervisor_plan plan = { .ready_fd = -1, .foreground = a->foreground };
+	struct handover taken;
 	struct sentence why;
 
 	if (check_config(a, &options))
@@ -148,7 +166,9 @@ static int run(const struct arguments *a)
 		buffer_text(&place, a->mountpoint);
 	else
 		config_default_mountpoint(&place);
-	if (mountpoint_prepare(buffer_string(&place), !a->mountpoint, mountpoint, &why)) {
+	if (take_over(buffer_string(&place), mountpoint, &taken))
+		plan.taken = &taken;
+	else if (mountpoint_prepare(buffer_string(&place), !a->mountpoint, mountpoint, &why)) {
 		fprintf(stderr, "tokenfs: %s\n", why.text);
 		return 1;
 	}

@@ -57,9 +57,7 @@ int handover_create(struct handover *ret)
 	return 0;
 }
 
-#define DESCRIPTORS 6
-
-static void list(const struct handover *h, int fds[static DESCRIPTORS])
+void handover_list(const struct handover *h, int fds[static HANDOVER_DESCRIPTORS])
 {
 	fds[0] = h->fuse_fd;
 	fds[1] = h->memory_fd;
@@ -71,13 +69,13 @@ static void list(const struct handover *h, int fds[static DESCRIPTORS])
 
 void handover_close(struct handover *h)
 {
-	int fds[DESCRIPTORS];
+	int fds[HANDOVER_DESCRIPTORS];
 
-	list(h, fds);
+	handover_list(h, fds);
 	if (h->page)
 		munmap(h->page, sizeof *h->page);
 	h->page = NULL;
-	for (int i = 0; i < DESCRIPTORS; i++)
+	for (int i = 0; i < HANDOVER_DESCRIPTORS; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
 }
@@ -90,21 +88,18 @@ void handover_write(const struct handover *h, char text[static 64])
 
 void handover_keep(const struct handover *h, bool over_exec)
 {
-	int fds[DESCRIPTORS];
+	int fds[HANDOVER_DESCRIPTORS];
 
-	list(h, fds);
-	for (int i = 0; i < DESCRIPTORS; i++)
+	handover_list(h, fds);
+	for (int i = 0; i < HANDOVER_DESCRIPTORS; i++)
 		fcntl(fds[i], F_SETFD, over_exec ? 0 : FD_CLOEXEC);
 }
 
-int handover_read(const char *text, struct handover *ret)
+int handover_take(const int fds[static HANDOVER_DESCRIPTORS], struct handover *ret)
 {
-	struct handover h = { 0 };
+	struct handover h = { fds[0], fds[1], fds[2], fds[3], fds[4], fds[5], NULL };
 	int r;
 
-	if (sscanf(text, "%d,%d,%d,%d,%d,%d", &h.fuse_fd, &h.memory_fd, &h.to_announcer,
-		   &h.from_worker, &h.page_fd, &h.config_fd) != DESCRIPTORS)
-		return -EINVAL;
 	handover_keep(&h, false);
 	r = map_page(&h);
 	if (r)
@@ -115,4 +110,14 @@ int handover_read(const char *text, struct handover *ret)
 	}
 	*ret = h;
 	return 0;
+}
+
+int handover_read(const char *text, struct handover *ret)
+{
+	int fds[HANDOVER_DESCRIPTORS];
+
+	if (sscanf(text, "%d,%d,%d,%d,%d,%d", &fds[0], &fds[1], &fds[2], &fds[3], &fds[4],
+		   &fds[5]) != HANDOVER_DESCRIPTORS)
+		return -EINVAL;
+	return handover_take(fds, ret);
 }

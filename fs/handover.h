@@ -41,6 +41,11 @@ void handover_close(struct handover *h);
 void handover_write(const struct handover *h, char text[static 64]);
 void handover_keep(const struct handover *h, bool over_exec);
 
+/* Its descriptors in the order of an interface between versions, and back (-EPROTO as below). */
+#define HANDOVER_DESCRIPTORS 6
+void handover_list(const struct handover *h, int fds[static HANDOVER_DESCRIPTORS]);
+int handover_take(const int fds[static HANDOVER_DESCRIPTORS], struct handover *ret);
+
 /* Takes it up again. -EINVAL: not such a text; -EPROTO: of another layout; -errno. */
 int handover_read(const char *text, struct handover *ret);
 

@@ -30,16 +30,14 @@ bool mountpoint_is_ours(const char *path)
 	return ours;
 }
 
-/* realpath(3) fails on a dead mount: the folder above it is resolved, and the last name kept. */
-static int absolute(const char *path, char ret[static PATH_MAX])
+/* The folder above it is resolved, and the last name kept. */
+int mountpoint_resolve(const char *path, char ret[static PATH_MAX])
 {
 	char copy[PATH_MAX], *slash;
 	size_t len = strlen(path);
 
-	if (realpath(path, ret))
-		return 0;
-	if ((errno != ENOTCONN && errno != ENOENT) || len >= sizeof copy)
-		return -errno;
+	if (len >= sizeof copy)
+		return -ENAMETOOLONG;
 	memcpy(copy, path, len + 1);
 	while (len > 1 && copy[len - 1] == '/')
 		copy[--len] = 0;
@@ -58,6 +56,14 @@ static int absolute(const char *path, char ret[static PATH_MAX])
 		strncat(ret, "/", 2);
 	strncat(ret, slash ? slash + 1 : copy, PATH_MAX - strlen(ret) - 1);
 	return 0;
+}
+
+/* realpath(3) fails on a dead mount. */
+static int absolute(const char *path, char ret[static PATH_MAX])
+{
+	if (realpath(path, ret))
+		return 0;
+	return errno == ENOTCONN || errno == ENOENT ? mountpoint_resolve(path, ret) : -errno;
 }
 
 static int run_fusermount(const char *path, bool lazy)

@@ -17,6 +17,9 @@
  */
 int mountpoint_prepare(const char *path, bool make, char ret[static PATH_MAX], struct sentence *why);
 
+/* The same path without a look at what is there: a mount that nobody serves would keep us waiting. */
+int mountpoint_resolve(const char *path, char ret[static PATH_MAX]);
+
 /* Whether a mount of type fuse.tokenfs is at this path, dead or alive. */
 bool mountpoint_is_ours(const char *path);
 

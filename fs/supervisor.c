@@ -20,6 +20,7 @@
 #include "log.h"
 #include "mountpoint.h"
 #include "ops.h"
+#include "service.h"
 #include "worker.h"
 
 /* A worker that lived this long has nothing to do with the one before. */
@@ -379,14 +380,35 @@ static int find_program(struct supervisor *s)
 	return 0;
 }
 
+static int begin(struct supervisor *s)
+{
+	int r = handover_create(&s->handover);
+
+	if (!r)
+		r = mount_filesystem(s);
+	if (!r)
+		service_keep(&s->handover);
+	return r;
+}
+
+/* The mount of one that is gone; readers wait at it. */
+static void go_on(struct supervisor *s)
+{
+	s->handover = *s->plan->taken;
+	s->handover.page->announcer = 0;
+	s->answered_before = s->handover.page->answered;
+	log_line(s->log, LOG_LEVEL_NOTICE, "%s goes on: the service manager kept it",
+		 s->plan->mountpoint);
+}
+
 static int start(struct supervisor *s)
 {
 	int r = find_program(s);
 
-	if (!r)
-		r = handover_create(&s->handover);
-	if (!r)
-		r = mount_filesystem(s);
+	if (!r && s->plan->taken)
+		go_on(s);
+	else if (!r)
+		r = begin(s);
 	if (!r)
 		r = block_signals(s);
 	if (!r)
@@ -401,6 +423,7 @@ static void finish(struct supervisor *s)
 	struct sentence why;
 
 	end_announcer(s);
+	service_forget();
 	if (s->session) {
 		fuse_session_unmount(s->session);
 		fuse_session_destroy(s->session);

@@ -18,12 +18,15 @@
 
 #include <stdbool.h>
 
+struct handover;
+
 struct supervisor_plan {
 	const char *config_path; /* NULL: the default places */
 	const char *mountpoint;  /* absolute */
 	const char *options;     /* for the kernel and libfuse: "allow_other,…" */
 	bool foreground;
 	int ready_fd; /* a pipe: the worker writes one byte when the mount answers; -1 */
+	const struct handover *taken; /* of a supervisor that is gone (service.h); NULL: none */
 };
 
 /* Until it is unmounted. Returns the exit status; says on standard error why it could not start. */

@@ -23,6 +23,7 @@
 #include "log.h"
 #include "mount.h"
 #include "requests.h"
+#include "service.h"
 #include "snapshot.h"
 #include "store.h"
 #include "tree.h"
@@ -149,6 +150,7 @@ static void on_answers(void *ctx)
 	w->ready = true;
 	w->plan->handover->page->answered++;
 	log_line(w->engine.log, LOG_LEVEL_NOTICE, "%s is mounted", w->plan->mountpoint);
+	service_ready();
 	if (w->plan->ready_fd >= 0) {
 		ssize_t n = write(w->plan->ready_fd, "R", 1);
 
