@@ -64,6 +64,15 @@ static const struct value *value_of(const struct settings *s, const struct field
 	return &s->values[f - s->fields];
 }
 
+/* A key may name something in one row, and hold it as a secret in another. */
+static const struct field *find_secret(const struct field *fields, const char *key)
+{
+	for (; fields && fields->key; fields++)
+		if (fields->kind == FIELD_SECRET && strcmp(fields->key, key) == 0)
+			return fields;
+	return NULL;
+}
+
 /* ---- setting ---- */
 
 static int set_text(struct settings *s, const struct field *f, const char *value,
@@ -111,10 +120,10 @@ int settings_set(struct settings *s, const char *key, const char *value, struct 
 
 int settings_set_secret(struct settings *s, const char *key, struct secret *value)
 {
-	const struct field *f = field_find(s->fields, key);
+	const struct field *f = find_secret(s->fields, key);
 	struct value *v;
 
-	if (!f || f->kind != FIELD_SECRET)
+	if (!f)
 		return -EINVAL;
 	v = &s->values[f - s->fields];
 	if (value)
@@ -126,7 +135,7 @@ int settings_set_secret(struct settings *s, const char *key, struct secret *valu
 
 void settings_expect_secret(struct settings *s, const char *key)
 {
-	const struct field *f = field_find(s->fields, key);
+	const struct field *f = find_secret(s->fields, key);
 
 	if (f)
 		s->values[f - s->fields].expected = true;
@@ -323,16 +332,23 @@ int64_t settings_number(const struct settings *s, const char *key)
 
 struct secret *settings_secret(const struct settings *s, const char *key)
 {
-	const struct field *f = field_find(s->fields, key);
+	const struct field *f = find_secret(s->fields, key);
 
 	return f ? value_of(s, f)->secret : NULL;
+}
+
+bool settings_has_secret(const struct settings *s, const char *key)
+{
+	const struct field *f = find_secret(s->fields, key);
+
+	return f && is_given(value_of(s, f));
 }
 
 bool settings_has(const struct settings *s, const char *key)
 {
 	const struct field *f = field_find(s->fields, key);
 
-	return f && is_given(value_of(s, f));
+	return (f && is_given(value_of(s, f))) || settings_has_secret(s, key);
 }
 
 bool settings_next_word(const struct settings *s, const char *key, const char **at, char *word,

@@ -42,7 +42,10 @@ enum field_flags {
 	FIELD_IDENTITY = 2, /* says whose account it is: with another value, old tokens are not ours */
 };
 
-/* One row; a table ends with a row whose key is NULL. */
+/*
+ * One row; a table ends with a row whose key is NULL. A key may have two rows: KEY names something, and
+ * behind it one of FIELD_SECRET, so that KEY-file can hold it.
+ */
 struct field {
 	const char *key;
 	enum field_kind kind;
@@ -100,6 +103,9 @@ int64_t settings_ms(const struct settings *s, const char *key);      /* -1: no v
 int64_t settings_number(const struct settings *s, const char *key);  /* -1: no value, no fallback */
 struct secret *settings_secret(const struct settings *s, const char *key);
 bool settings_has(const struct settings *s, const char *key); /* set, fallback aside */
+
+/* Whether the secret of a key that has two rows is given: settings_has() is of either. */
+bool settings_has_secret(const struct settings *s, const char *key);
 
 /*
  * Words of a list, one a call: `*at` starts as NULL. The word is copied into `word`.

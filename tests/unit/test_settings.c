@@ -22,6 +22,8 @@ static const struct field fields[] = {
 	{"count", FIELD_NUMBER, 0, NULL, NULL, "how many"},
 	{"ca-file", FIELD_PATH, 0, NULL, NULL, "which"},
 	{"claims", FIELD_JSON, 0, NULL, NULL, "more"},
+	{"badge", FIELD_TEXT, 0, NULL, NULL, "which one"},
+	{"badge", FIELD_SECRET, 0, NULL, NULL, "the thing itself"},
 	{0},
 };
 
@@ -75,7 +77,7 @@ static void an_unknown_key_is_answered_with_all_there_are(void **state)
 	assert_string_equal(
 		why.text,
 		"is not a known key; there are url, user, password-file, scope, resource, "
-		"mode, quiet, life, count, ca-file, claims");
+		"mode, quiet, life, count, ca-file, claims, badge, badge-file");
 }
 
 static void a_plain_secret_is_refused_with_the_ways_to_give_it(void **state)
@@ -187,6 +189,23 @@ static void a_secret_can_be_replaced_and_removed(void **state)
 	assert_int_equal(settings_set_secret(*state, "password", NULL), 0);
 	assert_null(settings_secret(*state, "password"));
 	assert_int_equal(settings_set_secret(*state, "user", one), -EINVAL);
+}
+
+static void a_key_may_be_a_name_or_a_secret(void **state)
+{
+	SECRET_AUTO *one = NULL;
+
+	assert_false(settings_has(*state, "badge"));
+	settings_expect_secret(*state, "badge");
+	assert_true(settings_has(*state, "badge"));
+	assert_true(settings_has_secret(*state, "badge"));
+	assert_null(settings_text(*state, "badge"));
+	assert_int_equal(secret_new("one", 3, &one), 0);
+	assert_int_equal(settings_set_secret(*state, "badge", one), 0);
+	assert_true(secret_equal(settings_secret(*state, "badge"), one));
+	assert_int_equal(settings_set(*state, "badge", "blue", NULL), 0);
+	assert_string_equal(settings_text(*state, "badge"), "blue");
+	assert_false(settings_has_secret(*state, "user"));
 }
 
 static void a_document_may_use_the_kinds_of_json(void **state)
@@ -314,6 +333,7 @@ int main(void)
 		CASE(words_come_one_a_call),
 		CASE(what_is_required_is_missed),
 		CASE(a_secret_can_be_replaced_and_removed),
+		CASE(a_key_may_be_a_name_or_a_secret),
 		CASE(a_document_may_use_the_kinds_of_json),
 		CASE(a_document_of_the_wrong_kind_is_refused),
 		CASE(a_refusal_does_not_repeat_what_was_written),
