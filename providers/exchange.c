@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,8 @@ void exchange_finish(struct exchange *x)
 	prompt_finish(&x->ret_prompt);
 	free(x->ret_details);
 	x->ret_details = NULL;
+	if (x->notes)
+		explicit_bzero(x->notes, malloc_usable_size(x->notes));
 	free(x->notes);
 	x->notes = NULL;
 }

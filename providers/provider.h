@@ -159,7 +159,7 @@ struct exchange {
 
 	/* the provider's own */
 	int step;          /* 0 at the start */
-	void *notes;       /* NULL at the start; from malloc(3), freed at the end */
+	void *notes;       /* NULL at the start; from malloc(3), wiped and freed at the end */
 };
 
 /*
