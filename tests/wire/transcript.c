@@ -22,9 +22,10 @@
  *	need ctm/ci			with `given TOKEN`
  *	answer silence			no answer came at all
  *
- * Also given: details (JSON), registration, intent, given-token; also brought: new-registration,
- * new-intent, new-details, slot-only, prompt (URI CODE EXPIRES [COMPLETE]), and `listed NAME [STAMP
- * [DETAILS]]`, a line each in order, `-` for none.
+ * Also given: details (JSON), registration, intent, given-token; a token is `TOKEN [DETAILS]` (JSON
+ * again) here and in `given`. Also brought: new-registration, new-intent, new-details, slot-only,
+ * prompt (URI CODE EXPIRES [COMPLETE]), and `listed NAME [STAMP [DETAILS]]`, a line each in order,
+ * `-` for none.
  *
  * `refused PATTERN` in place of `ask` and `end`: the settings or the wish are refused with this
  * sentence. A value that begins with `~ ` is a pattern of fnmatch(3). What the file does not
@@ -225,9 +226,12 @@ static void give_secret(struct play *p, char *text)
 		fault(p, "no secret key: %s", text);
 }
 
-static void give_token(struct play *p, const char *value)
+/* `TOKEN [DETAILS]` */
+static void give_token(struct play *p, char *value)
 {
-	const struct token_facts facts = {.lifetime_ms = 1000};
+	const char *details = split(value);
+	const struct token_facts facts = {.lifetime_ms = 1000,
+					  .details = details[0] ? details : NULL};
 
 	remember_secret(p, value);
 	if (p->x.token || token_new(value, strlen(value), &facts, NULL, &p->x.token) < 0)
@@ -412,9 +416,11 @@ static void play_run(struct play *p, const char *line, bool shell)
 	p->stage = STAGE_ASKED;
 }
 
-static void play_given(struct play *p, const char *value)
+static void play_given(struct play *p, char *value)
 {
-	const struct token_facts facts = {.lifetime_ms = 1000};
+	const char *details = split(value);
+	const struct token_facts facts = {.lifetime_ms = 1000,
+					  .details = details[0] ? details : NULL};
 
 	if (p->stage != STAGE_PAUSED)
 		fault(p, "given stands after need");
