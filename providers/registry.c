@@ -7,6 +7,7 @@ const struct provider_type *const *provider_types(void)
 {
 	static const struct provider_type *const types[] = {
 		&oauth2_type,
+		&catalyst_type,
 		&local_type,
 		&static_type,
 		NULL,

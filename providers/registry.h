@@ -9,6 +9,7 @@
 #include "provider.h"
 
 extern const struct provider_type oauth2_type;
+extern const struct provider_type catalyst_type;
 extern const struct provider_type local_type;
 extern const struct provider_type static_type;
 
