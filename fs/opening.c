@@ -222,10 +222,13 @@ static void answer(struct mount *m, fuse_req_t req, struct slot *s, struct inode
 		fi->keep_cache = 1;
 		reply_token(m, req, s, g, fi);
 	} else if (came_back) {
-		/* A replay may have been answered already: the thread that comes back needs its mark. */
+		reply_nameless(m, req, s, in, fi);
+		/*
+		 * Not before: a successor that answers this again must know that the thread came back. And
+		 * a replay may have been answered already: it needs its mark for the next time.
+		 */
 		if (!requests_is_replay(m->requests))
 			redirect_clear(m->redirects, tid, s->id, REDIRECT_READ);
-		reply_nameless(m, req, s, in, fi);
 	} else {
 		/* What comes back chooses anew. */
 		redirect_clear(m->redirects, tid, s->id, REDIRECT_PIN);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,8 +28,11 @@
 #define LONG_LIFE_MS 10000
 
 /* The longest wait before the next worker: after those that served, and after those that never did. */
-#define PAUSE_MAX_MS 100
+#define PAUSE_MAX_MS 20
 #define BACKOFF_MAX_MS 5000
+
+/* As far as we may: root may, others stay as they are. */
+#define PRIORITY (-10)
 
 /* How long the worker of a new program may take until it serves. */
 #define UPGRADE_LIMIT_MS 15000
@@ -405,6 +409,8 @@ static int start(struct supervisor *s)
 {
 	int r = find_program(s);
 
+	/* Everybody who reads waits for the worker, most of all while another one starts. */
+	setpriority(PRIO_PROCESS, 0, PRIORITY);
 	if (!r && s->plan->taken)
 		go_on(s);
 	else if (!r)
