@@ -2,8 +2,6 @@
 #include "tree.h"
 
 #include <errno.h>
-#include <search.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,20 +55,9 @@ static void list_remove(struct slot_list *l, const struct slot *s)
 
 /* --- names ------------------------------------------------------------------------------------- */
 
-/* The search trees hold pointers to the names inside the slots. */
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static struct slot *slot_of_name(char *const *node)
-{
-	return node ? (struct slot *)(void *)(*node - offsetof(struct slot, name)) : NULL;
-}
-
 struct slot *directory_named(const struct directory *d, const char *name)
 {
-	return slot_of_name(tfind(name, &d->names, by_name));
+	return names_find(&d->names, name);
 }
 
 struct slot *directory_slot(const struct directory *d, const char *name)
@@ -120,11 +107,13 @@ static void touch(struct directory *d)
 
 static int attach(struct directory *d, struct slot *s)
 {
-	if (list_add(&d->tree->slots, s))
-		return -ENOMEM;
-	if (list_add(&d->slots, s) || !tsearch(s->name, &d->names, by_name)) {
+	int r = names_add(&d->names, s);
+
+	if (r)
+		return r;
+	if (list_add(&d->tree->slots, s) || list_add(&d->slots, s)) {
 		list_remove(&d->tree->slots, s);
-		list_remove(&d->slots, s);
+		names_remove(&d->names, s);
 		return -ENOMEM;
 	}
 	touch(d);
@@ -162,7 +151,7 @@ void directory_remove(struct slot *s)
 {
 	struct directory *d = s->directory;
 
-	tdelete(s->name, &d->names, by_name);
+	names_remove(&d->names, s);
 	list_remove(&d->slots, s);
 	s->kind = SLOT_DEAD;
 	touch(d);
@@ -257,6 +246,7 @@ int tree_add_directory(struct tree *t, uint32_t id, const char *name, const char
 	d->account.directory = id;
 	d->account.needs = &t->needs;
 	grant_init(&d->grant, &d->account);
+	names_init(&d->names);
 	listing_init(&d->listing, d);
 	login_init(&d->login, d);
 	while (*last)
@@ -290,11 +280,6 @@ struct directory *tree_any_directory(const struct tree *t, uint32_t id)
 }
 
 /* --- the end ----------------------------------------------------------------------------------- */
-
-static void keep_node(void *node)
-{
-	(void)node; /* the slot's, which slot_free() ends */
-}
 
 static void abort_queue(struct grant *g)
 {
@@ -330,7 +315,7 @@ void tree_abort(struct tree *t)
 
 static void directory_destroy(struct directory *d)
 {
-	tdestroy(d->names, keep_node);
+	names_finish(&d->names);
 	free(d->slots.at);
 	grant_finish(&d->grant);
 	account_finish(&d->account);

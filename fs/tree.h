@@ -14,6 +14,7 @@
 #include "grant.h"
 #include "listing.h"
 #include "login.h"
+#include "names.h"
 #include "slot.h"
 #include "store.h"
 
@@ -32,7 +33,7 @@ struct directory {
 	struct account account;
 	struct grant grant;
 	struct slot_list slots; /* all but the dead */
-	void *names;            /* the same, a search tree by name */
+	struct names names;     /* the same, by name */
 	int64_t changed_wall_ms;
 	struct failure refused; /* the last document or revocation that failed, for .status */
 	struct listing_state listing;
@@ -131,7 +132,7 @@ struct settings *directory_declared_wish(const struct directory *d, const char *
 
 /*
  * A slot for a name that is written for the first time: a new id, SLOT_DRAFT, not visible until
- * arrival_store() has stored it. The name must be free. -ENOMEM.
+ * arrival_store() has stored it. -EEXIST: the name is not free; -ENOMEM.
  */
 int directory_add(struct directory *d, const char *name, struct slot **ret);
 

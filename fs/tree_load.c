@@ -68,11 +68,11 @@ static int load_slot(void *ctx, const struct stored_slot *row)
 	struct slot *s;
 	int r;
 
-	if (!d || directory_named(d, row->name))
+	if (!d)
 		return 0;
 	r = directory_add_stored(d, row->id, row->name, &s);
 	if (r)
-		return r;
+		return r == -EEXIST ? 0 : r;
 	s->kind = row->created ? SLOT_CREATED : row->listed ? SLOT_LISTED : SLOT_ABSENT;
 	if (row->listed || row->details) {
 		if (slot_note(s, row->details, row->stamp))
