@@ -7,6 +7,9 @@ const struct provider_type *const *provider_types(void)
 {
 	static const struct provider_type *const types[] = {
 		&oauth2_type,
+		&siemens_iem_type,
+		&siemens_ied_type,
+		&siemens_iehub_type,
 		&catalyst_type,
 		&local_type,
 		&static_type,

@@ -9,6 +9,9 @@
 #include "provider.h"
 
 extern const struct provider_type oauth2_type;
+extern const struct provider_type siemens_iem_type;
+extern const struct provider_type siemens_ied_type;
+extern const struct provider_type siemens_iehub_type;
 extern const struct provider_type catalyst_type;
 extern const struct provider_type local_type;
 extern const struct provider_type static_type;
