@@ -11,6 +11,8 @@ const struct provider_type *const *provider_types(void)
 		&siemens_ied_type,
 		&siemens_iehub_type,
 		&catalyst_type,
+		&cisco_iotod_type,
+		&cisco_ei_type,
 		&local_type,
 		&static_type,
 		NULL,
