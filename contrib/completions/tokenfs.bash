@@ -22,7 +22,8 @@ _tokenfs_directories() {
 
 _tokenfs() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='mount unmount check status reload upgrade help' types='oauth2 local static'
+	local commands='mount unmount check status reload upgrade help'
+	local types='oauth2 siemens-iem siemens-ied siemens-iehub cisco-iotod cisco-ei local static'
 
 	if ((COMP_CWORD == 1)); then
 		_tokenfs_words "$commands --version" "$word"
