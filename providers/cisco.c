@@ -8,10 +8,10 @@
 #include "registry.h"
 
 /*
- * cisco: IoT Operations Dashboard and the Edge Intelligence agent (siemens-controlm-cisco.md chapter 3).
+ * cisco: IoT Operations Dashboard and the Edge Intelligence agent (siemens-controlm-cisco.md 3).
  *
  * Each call of the Dashboard names a tenant beside the token. Where the configuration does not, the
- * Dashboard is asked for the user's: once, then the memo knows. The token carries it in its details.
+ * Dashboard is asked for the user's: once, then the memo knows. The token has it in its details.
  *
  *	LOGIN -> DONE				the tenant is known
  *	LOGIN -> TENANT -> DONE			/iam/users/me tells it
@@ -91,7 +91,7 @@ static const struct login iotod_nbapi = {
 	.refusals = { 400, 401 },
 };
 
-/* Its clock drifts: the life in seconds is believed before the moment (siemens-controlm-cisco.md 3.2). */
+/* Its clock drifts: the life in seconds is believed first (siemens-controlm-cisco.md 3.2). */
 static const struct login ei_login = {
 	.base = "url",
 	.path = "/token",
@@ -110,7 +110,8 @@ static const struct login ei_login = {
 /* What may stand in a header and in a line KEY=value without a quote: a UUID, in practice. */
 static bool is_tenant(const char *id)
 {
-	size_t len = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:");
+	size_t len =
+		strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:");
 
 	return len > 0 && len <= TENANT_MAX && !id[len];
 }
@@ -163,7 +164,7 @@ static int learn_tenant(struct exchange *x, const char *id)
 	return 0;
 }
 
-/* The token again, with its tenant beside it; its life counts from the last request that was sent. */
+/* The token again, with its tenant beside it; its life counts from the last request. */
 static int issue_for(struct exchange *x, const char *tenant, int64_t since_ms)
 {
 	struct token_facts facts = *token_facts(x->ret_token);
@@ -227,8 +228,7 @@ static int fail_several(struct exchange *x, const struct tenants *t)
 		snprintf(text, sizeof text, "%s %.*s", t->ids[i], TENANT_NAME_MAX,
 			 t->names[i] ? t->names[i] : "");
 		/* a half of an id would be worse than none */
-		if (strlen(x->why.text) + strlen(t->ids[i]) + sizeof ", \"\"" <
-		    sizeof x->why.text)
+		if (strlen(x->why.text) + strlen(t->ids[i]) + sizeof ", \"\"" < sizeof x->why.text)
 			exchange_quote(x, text);
 	}
 	return EXCHANGE_INVALID;
@@ -237,7 +237,7 @@ static int fail_several(struct exchange *x, const struct tenants *t)
 static int hear_roles(struct exchange *x, const struct json *answer)
 {
 	const struct iotod_notes *notes = x->notes;
-	struct tenants tenants = {.n = 0};
+	struct tenants tenants = { .n = 0 };
 	int outcome = collect_tenants(x, json_get(answer, "roles"), &tenants);
 
 	if (outcome != EXCHANGE_DONE)
@@ -258,14 +258,14 @@ static int hear_roles(struct exchange *x, const struct json *answer)
 
 static int refuse_tenants(struct exchange *x, const struct response *r, const struct json *answer)
 {
+	bool forbidden = r->status == 401 || r->status == 403;
 	int outcome = exchange_hear_status(x, r);
 
 	if (outcome == 0)
-		outcome = exchange_fail(
-			x, r->status == 401 || r->status == 403 ? EXCHANGE_FORBIDDEN : EXCHANGE_GARBLED,
-			"the server took the login, but does not tell the user's tenants (%d): "
-			"give tenant-id",
-			r->status);
+		outcome = exchange_fail(x, forbidden ? EXCHANGE_FORBIDDEN : EXCHANGE_GARBLED,
+					"the server took the login, but does not tell the user's "
+					"tenants (%d): give tenant-id",
+					r->status);
 	login_quote(x, answer);
 	return outcome;
 }

@@ -80,7 +80,7 @@ static int missing(const struct settings *s, const char *key, struct sentence *w
 static int check_url(const struct login *l, const struct settings *s, struct sentence *why)
 {
 	BUFFER_AUTO url = BUFFER_INIT(LIMIT_REQUEST);
-	struct sentence detail = {""};
+	struct sentence detail = { "" };
 	int r;
 
 	if (strchr(settings_text(s, l->base), '?')) {
@@ -220,7 +220,7 @@ int login_parse(const struct response *r, struct json **ret)
 /* Whichever of the usual members is there; none of them is promised by anybody. */
 void login_quote(struct exchange *x, const struct json *answer)
 {
-	static const char *const members[] = {"message", "error_description", "error"};
+	static const char *const members[] = { "message", "error_description", "error" };
 	const char *said = json_string(json_at(json_get(answer, "errors"), 0), "message");
 
 	for (size_t i = 0; !said && i < sizeof members / sizeof members[0]; i++)
@@ -258,7 +258,7 @@ static int hear_verdict(const struct login_verdict *v, struct exchange *x, const
 	return exchange_fail(x, v->outcome, "%s (%s)", v->sentence, v->error);
 }
 
-/* Success without a token, as JSON with a word for a person: the server wants something done first. */
+/* Success without a token, but with a word for a person: something is to be done first. */
 static bool has_message(const struct json *answer)
 {
 	const char *message = json_string(answer, "message");
@@ -333,9 +333,9 @@ static int expiry_in(const struct json *answer, const struct login_place *p, int
 }
 
 /*
- * The life that the server meant. A moment is measured by the server's own clock where its Date tells
- * that: edge devices run ahead or behind, and the difference to our clock would be life that the token
- * does not have. What was not said is 5 minutes, or what a JWT says itself (wire C5).
+ * The life that the server meant. A moment is measured by the server's own clock where its Date
+ * tells that: edge devices run ahead or behind, and the difference to our clock would be life that
+ * the token does not have. What was not said is 5 minutes, or what a JWT says itself (wire C5).
  */
 static int hear_life(const struct login *l, struct exchange *x, const struct response *r,
 		     const struct json *answer, int64_t *ret_ms)
@@ -374,7 +374,7 @@ static int check_type(struct exchange *x, const char *type)
 static int hear_token(const struct login *l, struct exchange *x, const struct response *r,
 		      const struct json *answer)
 {
-	struct token_facts facts = {.token_type = json_string(answer, "token_type")};
+	struct token_facts facts = { .token_type = json_string(answer, "token_type") };
 	const char *value = token_in(l, answer);
 	int outcome = check_type(x, facts.token_type);
 

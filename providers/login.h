@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * login: the conversation of servers with one login call: a POST of user and password (or of client id
- * and secret) is answered with a token and its end. There is no refresh, and nothing to revoke with.
- * A type says in a `struct login`, which is all data, where its server has what:
+ * login: the conversation of servers with one login call: a POST of user and password (or of client
+ * id and secret) is answered with a token and its end. There is no refresh, and nothing to revoke
+ * with. A type says in a `struct login`, which is all data, where its server has what:
  *
  *	static const struct login acme = {
  *		.base = "url",
@@ -55,21 +55,22 @@ struct login {
 
 	struct login_place token;
 	/*
-	 * When the token ends; the first that is there counts. A number tells by its size what it is:
-	 * seconds from now, or seconds or milliseconds since the epoch (moment.h); a text is RFC 3339.
+	 * When the token ends; the first that is there counts. A number tells by its size what it
+	 * is: seconds from now, or seconds or milliseconds since the epoch (moment.h); a text is
+	 * RFC 3339.
 	 */
 	struct login_place expiries[LOGIN_EXPIRIES_MAX];
 
 	const char *credential; /* "user and password": what a refusal refuses */
 	const char *advice;     /* what to do then, besides correcting it; or NULL */
-	int refusals[LOGIN_REFUSALS_MAX];     /* the statuses that say so */
+	int refusals[LOGIN_REFUSALS_MAX]; /* the statuses that say so */
 	const struct login_verdict *verdicts; /* words that say more than a status; or NULL */
-	const char *no_token; /* 2xx with a message in place of a token refuses, too: what to do; or NULL */
+	const char *no_token; /* what to do where 2xx has a message in place of a token; or NULL */
 };
 
 /*
- * What the field table does not say: that every key of the body has a value, and that the URL is one.
- * 0, or -EINVAL and why.
+ * What the field table does not say: that every key of the body has a value, and that the URL is
+ * one. 0, or -EINVAL and why.
  */
 int login_check(const struct login *l, const struct settings *s, struct sentence *why);
 

@@ -5,8 +5,8 @@
 #include "registry.h"
 
 /*
- * siemens: Industrial Edge: its management (IEM), its devices (IED) and its hub, each with one login
- * call (siemens-controlm-cisco.md chapter 1). IEM and IED want the token without a scheme.
+ * siemens: Industrial Edge: its management (IEM), its devices (IED) and its hub, each with one
+ * login call (siemens-controlm-cisco.md chapter 1). IEM and IED want the token without a scheme.
  */
 
 static const struct field iem_fields[] = {
@@ -98,7 +98,7 @@ static const struct login_verdict auth0_verdicts[] = {
 	/* clang-format on */
 };
 
-/* `expires_in` is no duration: milliseconds since the epoch (siemens-controlm-cisco.md 1.1, 1.3). */
+/* `expires_in` is milliseconds since the epoch, in spite of its name (the same, 1.1 and 1.3). */
 static const struct login iem_direct = {
 	.base = "url",
 	.path_key = "path",

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Arbitrary answers to the types with one login call. The first byte chooses the type and its
- * settings; then each answer is two bytes of status, one of the Date, and a body that ends at a NUL.
- * An exchange ends after a bounded number of answers, with an outcome, and a token exactly when it is
- * done; what is rendered of that has whole lines only.
+ * settings; then each answer is two bytes of status, one of the Date, and a body that ends at a
+ * NUL. An exchange ends after a bounded number of answers, with an outcome, and a token exactly
+ * when it is done; what is rendered of that has whole lines only.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,8 @@ static const struct {
 	    "Users" } },
 	{ "cisco-iotod", { "user", "alice" } },
 	{ "cisco-iotod", { "client-id", "a->b", "tenant-id", "t-1" } },
-	{ "cisco-ei", { "url", "https://192.0.2.1:8008/api/v2/edge-intelligence", "user", "alice" } },
+	{ "cisco-ei",
+	  { "url", "https://192.0.2.1:8008/api/v2/edge-intelligence", "user", "alice" } },
 };
 
 static void set_secret(struct settings *s, const char *key, const char *value)
@@ -63,12 +64,12 @@ static bool next_answer(const uint8_t **data, size_t *size, char *body, struct r
 {
 	if (*size < 3)
 		return false;
-	*r = (struct response){.status = 100 + (((*data)[0] << 8 | (*data)[1]) % 500),
-			       .type = "",
-			       .date_ms = (*data)[2] ? NOW + ((*data)[2] - 128) * 3600000 : -1,
-			       .retry_after_ms = -1,
-			       .max_age_ms = -1,
-			       .body = body};
+	*r = (struct response){ .status = 100 + (((*data)[0] << 8 | (*data)[1]) % 500),
+				.type = "",
+				.date_ms = (*data)[2] ? NOW + ((*data)[2] - 128) * 3600000 : -1,
+				.retry_after_ms = -1,
+				.max_age_ms = -1,
+				.body = body };
 	*data += 3;
 	*size -= 3;
 	r->len = strnlen((const char *)*data, *size);
@@ -146,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t choice = size ? data[0] % (sizeof choices / sizeof choices[0]) : 0;
 	SETTINGS_AUTO *settings = new_settings(choice);
 	struct exchange x = EXCHANGE_INIT;
-	struct sentence why = {""};
+	struct sentence why = { "" };
 	char *body = malloc(size + 1);
 
 	x.type = provider_type_find(choices[choice].type);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the transcripts of the login types cannot show: renderings, imports, secrets that are odd. */
+/* What transcripts of the login types cannot show: renderings, imports, secrets that are odd. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +16,8 @@
 #define NOW    INT64_C(1700000000000)
 #define TENANT "11111111-2222-3333-4444-555555555555"
 
-static const char *const types[] = {"siemens-iem", "siemens-ied", "siemens-iehub", "cisco-iotod",
-				    "cisco-ei"};
+static const char *const types[] = { "siemens-iem", "siemens-ied", "siemens-iehub", "cisco-iotod",
+				     "cisco-ei" };
 
 static struct settings *new_settings(const char *type)
 {
@@ -42,7 +42,7 @@ static void set_secret(struct settings *s, const char *key, const void *bytes, s
 
 static struct token *new_token(const char *details)
 {
-	const struct token_facts facts = {.lifetime_ms = 1000, .details = details};
+	const struct token_facts facts = { .lifetime_ms = 1000, .details = details };
 	struct token *t = NULL;
 
 	assert_int_equal(token_new("abc", 3, &facts, NULL, &t), 0);
@@ -54,10 +54,10 @@ static struct token *new_token(const char *details)
 static void test_one_slash_joins(void **state)
 {
 	static const char *const cases[][3] = {
-		{"https://a.example", "/b", "https://a.example/b"},
-		{"https://a.example/", "/b", "https://a.example/b"},
-		{"https://a.example/x//", "/b/c", "https://a.example/x/b/c"},
-		{"https://a.example/x", "b", "https://a.example/x/b"},
+		{ "https://a.example", "/b", "https://a.example/b" },
+		{ "https://a.example/", "/b", "https://a.example/b" },
+		{ "https://a.example/x//", "/b/c", "https://a.example/x/b/c" },
+		{ "https://a.example/x", "b", "https://a.example/x/b" },
 	};
 
 	(void)state;
@@ -112,9 +112,12 @@ static void test_headers_name_the_tenant(void **state)
 static void test_details_cannot_break_out_of_a_line(void **state)
 {
 	static const char *const details[] = {
-		"{\"tenant_id\":\"a\\nEvil: 1\"}", "{\"tenant_id\":\"a b\"}",
-		"{\"tenant_id\":\"\"}",	       "{\"tenant_id\":7}",
-		"{\"tenant_id\":\"a'\"}",	       "[]",
+		"{\"tenant_id\":\"a\\nEvil: 1\"}",
+		"{\"tenant_id\":\"a b\"}",
+		"{\"tenant_id\":\"\"}",
+		"{\"tenant_id\":7}",
+		"{\"tenant_id\":\"a'\"}",
+		"[]",
 		"not JSON",
 	};
 	SETTINGS_AUTO *s = new_settings("cisco-iotod");
@@ -124,14 +127,14 @@ static void test_details_cannot_break_out_of_a_line(void **state)
 		assert_headers("cisco-iotod", s, details[i], "Authorization: Bearer abc\n");
 }
 
-static void assert_environment(const struct settings *s, const char *details,
-			       const char *variable, const char *expected)
+static void assert_environment(const struct settings *s, const char *details, const char *variable,
+			       const char *expected)
 {
 	TOKEN_AUTO *token = new_token(details);
 	BUFFER_AUTO out = BUFFER_INIT(LIMIT_RENDER);
 
-	assert_int_equal(
-		provider_type_find("cisco-iotod")->environment(s, token, variable, &out), 0);
+	assert_int_equal(provider_type_find("cisco-iotod")->environment(s, token, variable, &out),
+			 0);
 	assert_string_equal(buffer_string(&out), expected);
 }
 
@@ -144,8 +147,7 @@ static void test_environment_names_the_tenant(void **state)
 	assert_string_equal(provider_type_find("cisco-iotod")->env, "CISCO_IOTOD_TOKEN");
 	assert_environment(s, NULL, "CISCO_IOTOD_TOKEN", "");
 	assert_environment(s, "{\"tenant_id\":\"a\\nb=c\"}", "CISCO_IOTOD_TOKEN", "");
-	assert_environment(s, details, "CISCO_IOTOD_TOKEN",
-			   "CISCO_IOTOD_TENANT_ID=" TENANT "\n");
+	assert_environment(s, details, "CISCO_IOTOD_TOKEN", "CISCO_IOTOD_TENANT_ID=" TENANT "\n");
 	assert_environment(s, details, "EUROPE_TOKEN", "EUROPE_TENANT_ID=" TENANT "\n");
 	assert_environment(s, details, "MINE", "MINE_TENANT_ID=" TENANT "\n");
 	set(s, "tenant-id", "other");
@@ -161,7 +163,7 @@ static void test_every_type_imports_a_token(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		SETTINGS_AUTO *s = new_settings(types[i]);
-		struct sentence why = {""};
+		struct sentence why = { "" };
 		struct document d;
 
 		assert_int_equal(document_read(provider_type_find(types[i]), s, text, strlen(text),
@@ -180,7 +182,7 @@ static void test_no_type_imports_a_refresh_token(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		SETTINGS_AUTO *s = new_settings(types[i]);
-		struct sentence why = {""};
+		struct sentence why = { "" };
 		struct document d;
 
 		assert_int_equal(document_read(provider_type_find(types[i]), s, text, strlen(text),
@@ -230,7 +232,7 @@ static void test_a_password_that_json_cannot_carry(void **state)
 	static const struct {
 		const char *bytes;
 		size_t len;
-	} passwords[] = {{"pass\0word", 9}, {"pass\xffword", 9}, {"pass\xc3", 5}};
+	} passwords[] = { { "pass\0word", 9 }, { "pass\xffword", 9 }, { "pass\xc3", 5 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof passwords / sizeof passwords[0]; i++) {
@@ -249,13 +251,13 @@ static void test_a_password_that_json_cannot_carry(void **state)
 
 static int hear(struct exchange *x, const char *body)
 {
-	const struct response r = {.status = 200,
-				   .type = "application/json",
-				   .body = body,
-				   .len = strlen(body),
-				   .date_ms = -1,
-				   .retry_after_ms = -1,
-				   .max_age_ms = -1};
+	const struct response r = { .status = 200,
+				    .type = "application/json",
+				    .body = body,
+				    .len = strlen(body),
+				    .date_ms = -1,
+				    .retry_after_ms = -1,
+				    .max_age_ms = -1 };
 
 	return x->type->hear(x, &r);
 }
@@ -279,7 +281,7 @@ static int ask_dashboard(struct exchange *x, const struct settings *s, int64_t l
 /* Wire C6: a life counts from the last request, and the token came with the first. */
 static void test_the_question_for_the_tenant_takes_of_the_life(void **state)
 {
-	static const int64_t cases[][2] = {{0, 300000}, {2000, 298000}, {-3600000, 300000}};
+	static const int64_t cases[][2] = { { 0, 300000 }, { 2000, 298000 }, { -3600000, 300000 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
