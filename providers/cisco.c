@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "login.h"
+#include "password.h"
 #include "registry.h"
 
 /*
@@ -26,7 +26,7 @@
 enum iotod_step { IOTOD_LOGIN, IOTOD_TENANT };
 
 struct iotod_notes {
-	int64_t login_ms; /* when the login was sent */
+	int64_t password_ms; /* when the login was sent */
 	int64_t since_ms; /* how much later than that the tenant was asked for */
 };
 
@@ -56,7 +56,7 @@ static const struct field ei_fields[] = {
 	/* clang-format on */
 };
 
-static const struct login iotod_user = {
+static const struct password_login iotod_user = {
 	.base = "url",
 	.path = "/iam/auth/token",
 	.members = { { .name = "username", .key = "user" },
@@ -67,7 +67,7 @@ static const struct login iotod_user = {
 	.refusals = { 400, 401 },
 };
 
-static const struct login iotod_key = {
+static const struct password_login iotod_key = {
 	.base = "url",
 	.path = "/iam/auth/token",
 	.members = { { .name = "grant_type", .text = "client_credentials" },
@@ -79,7 +79,7 @@ static const struct login iotod_key = {
 	.refusals = { 400, 401 },
 };
 
-static const struct login iotod_nbapi = {
+static const struct password_login iotod_nbapi = {
 	.base = "url",
 	.path = "/nbapi/iam/v1/auth/token",
 	.members = { { .name = "grant_type", .text = "client_credentials" },
@@ -92,7 +92,7 @@ static const struct login iotod_nbapi = {
 };
 
 /* Its clock drifts: the life in seconds is believed first (siemens-controlm-cisco.md 3.2). */
-static const struct login ei_login = {
+static const struct password_login ei_login = {
 	.base = "url",
 	.path = "/token",
 	.members = { { .name = "username", .key = "user" },
@@ -266,14 +266,14 @@ static int refuse_tenants(struct exchange *x, const struct response *r, const st
 					"the server took the login, but does not tell the user's "
 					"tenants (%d): give tenant-id",
 					r->status);
-	login_quote(x, answer);
+	password_quote(x, answer);
 	return outcome;
 }
 
 static int hear_tenant(struct exchange *x, const struct response *r)
 {
 	JSON_AUTO *answer = NULL;
-	int outcome = login_parse(r, &answer);
+	int outcome = password_parse(r, &answer);
 
 	if (outcome == 0 && r->status >= 200 && r->status < 300)
 		outcome = hear_roles(x, answer);
@@ -290,8 +290,8 @@ static int ask_tenant(struct exchange *x)
 	struct iotod_notes *notes = x->notes;
 
 	/* wall clocks jump: backwards is no time at all */
-	notes->since_ms = x->now_ms > notes->login_ms ? x->now_ms - notes->login_ms : 0;
-	login_join(&x->request.url, settings_text(x->settings, "url"), "/iam/users/me");
+	notes->since_ms = x->now_ms > notes->password_ms ? x->now_ms - notes->password_ms : 0;
+	password_join(&x->request.url, settings_text(x->settings, "url"), "/iam/users/me");
 	buffer_text(&value, "Bearer ");
 	buffer_append(&value, token_value(x->ret_token), token_len(x->ret_token));
 	request_header(&x->request, "Accept", "application/json");
@@ -303,7 +303,7 @@ static int ask_tenant(struct exchange *x)
 
 /* ---- cisco-iotod ---- */
 
-static const struct login *iotod_login(const struct settings *s)
+static const struct password_login *iotod_login(const struct settings *s)
 {
 	if (!settings_has(s, "client-id"))
 		return &iotod_user;
@@ -336,7 +336,7 @@ static int iotod_check(const struct settings *s, struct sentence *why)
 				   "key");
 	if (tenant && !is_tenant(tenant))
 		return refuse(why, "tenant-id is not an id: letters, digits and -._: only");
-	return login_check(iotod_login(s), s, why);
+	return password_check(iotod_login(s), s, why);
 }
 
 static int iotod_ask(struct exchange *x)
@@ -349,8 +349,8 @@ static int iotod_ask(struct exchange *x)
 		notes = x->notes = calloc(1, sizeof *notes);
 	if (!notes)
 		return -ENOMEM;
-	notes->login_ms = x->now_ms;
-	return login_ask(iotod_login(x->settings), x);
+	notes->password_ms = x->now_ms;
+	return password_ask(iotod_login(x->settings), x);
 }
 
 static int iotod_hear(struct exchange *x, const struct response *r)
@@ -360,7 +360,7 @@ static int iotod_hear(struct exchange *x, const struct response *r)
 
 	if (x->step == IOTOD_TENANT)
 		return hear_tenant(x, r);
-	outcome = login_hear(iotod_login(x->settings), x, r);
+	outcome = password_hear(iotod_login(x->settings), x, r);
 	if (outcome != EXCHANGE_DONE)
 		return outcome;
 	if (tenant)
@@ -432,17 +432,17 @@ const struct provider_type cisco_iotod_type = {
 
 static int ei_check(const struct settings *s, struct sentence *why)
 {
-	return login_check(&ei_login, s, why);
+	return password_check(&ei_login, s, why);
 }
 
 static int ei_ask(struct exchange *x)
 {
-	return login_ask(&ei_login, x);
+	return password_ask(&ei_login, x);
 }
 
 static int ei_hear(struct exchange *x, const struct response *r)
 {
-	return login_hear(&ei_login, x, r);
+	return password_hear(&ei_login, x, r);
 }
 
 const struct provider_type cisco_ei_type = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "login.h"
+#include "password.h"
 #include "registry.h"
 
 /*
@@ -56,7 +56,7 @@ static const struct field iehub_fields[] = {
 	/* clang-format on */
 };
 
-static const struct login_verdict keycloak_verdicts[] = {
+static const struct password_verdict keycloak_verdicts[] = {
 	/* clang-format off */
 	{ "invalid_client", EXCHANGE_DENIED, "the server refused client-id and client-secret" },
 	{ "invalid_grant", EXCHANGE_DENIED, "the server refused client-id and client-secret" },
@@ -73,7 +73,7 @@ static const struct login_verdict keycloak_verdicts[] = {
 };
 
 /* Auth0 says wrong passwords with 403 (siemens-controlm-cisco.md 1.4). */
-static const struct login_verdict auth0_verdicts[] = {
+static const struct password_verdict auth0_verdicts[] = {
 	/* clang-format off */
 	{ "invalid_grant", EXCHANGE_DENIED,
 	  "the server refused user and password: the password is the one for API access" },
@@ -99,7 +99,7 @@ static const struct login_verdict auth0_verdicts[] = {
 };
 
 /* `expires_in` is milliseconds since the epoch, in spite of its name (the same, 1.1 and 1.3). */
-static const struct login iem_direct = {
+static const struct password_login iem_direct = {
 	.base = "url",
 	.path_key = "path",
 	.members = { { .name = "username", .key = "user" },
@@ -110,7 +110,7 @@ static const struct login iem_direct = {
 	.refusals = { 401, 403 },
 };
 
-static const struct login iem_keycloak = {
+static const struct password_login iem_keycloak = {
 	.base = "url",
 	.path = "/auth/realms/{realm}/protocol/openid-connect/token",
 	.form = true,
@@ -124,7 +124,7 @@ static const struct login iem_keycloak = {
 	.verdicts = keycloak_verdicts,
 };
 
-static const struct login ied_v1 = {
+static const struct password_login ied_v1 = {
 	.base = "url",
 	.path = "/device/edge/api/v1/login/direct",
 	.members = { { .name = "username", .key = "user" },
@@ -136,7 +136,7 @@ static const struct login ied_v1 = {
 	.refusals = { 401, 403 },
 };
 
-static const struct login ied_v2 = {
+static const struct password_login ied_v2 = {
 	.base = "url",
 	.path = "/device/edge/api/v2/login/direct",
 	.members = { { .name = "username", .key = "user" },
@@ -148,7 +148,7 @@ static const struct login ied_v2 = {
 	.refusals = { 401, 403 },
 };
 
-static const struct login iehub_default = {
+static const struct password_login iehub_default = {
 	.base = "login-url",
 	.path = "/oauth/token",
 	.members = { { .name = "grant_type", .text = "password" },
@@ -163,7 +163,7 @@ static const struct login iehub_default = {
 	.verdicts = auth0_verdicts,
 };
 
-static const struct login iehub_realm = {
+static const struct password_login iehub_realm = {
 	.base = "login-url",
 	.path = "/oauth/token",
 	.members = { { .name = "grant_type",
@@ -191,24 +191,24 @@ static int bare_header(const struct settings *s, const struct token *t, struct b
 
 /* ---- siemens-iem ---- */
 
-static const struct login *iem_login(const struct settings *s)
+static const struct password_login *iem_login(const struct settings *s)
 {
 	return strcmp(settings_text(s, "login"), "keycloak") == 0 ? &iem_keycloak : &iem_direct;
 }
 
 static int iem_check(const struct settings *s, struct sentence *why)
 {
-	return login_check(iem_login(s), s, why);
+	return password_check(iem_login(s), s, why);
 }
 
 static int iem_ask(struct exchange *x)
 {
-	return login_ask(iem_login(x->settings), x);
+	return password_ask(iem_login(x->settings), x);
 }
 
 static int iem_hear(struct exchange *x, const struct response *r)
 {
-	return login_hear(iem_login(x->settings), x, r);
+	return password_hear(iem_login(x->settings), x, r);
 }
 
 const struct provider_type siemens_iem_type = {
@@ -225,24 +225,24 @@ const struct provider_type siemens_iem_type = {
 
 /* ---- siemens-ied ---- */
 
-static const struct login *ied_login(const struct settings *s)
+static const struct password_login *ied_login(const struct settings *s)
 {
 	return strcmp(settings_text(s, "api"), "v1") == 0 ? &ied_v1 : &ied_v2;
 }
 
 static int ied_check(const struct settings *s, struct sentence *why)
 {
-	return login_check(ied_login(s), s, why);
+	return password_check(ied_login(s), s, why);
 }
 
 static int ied_ask(struct exchange *x)
 {
-	return login_ask(ied_login(x->settings), x);
+	return password_ask(ied_login(x->settings), x);
 }
 
 static int ied_hear(struct exchange *x, const struct response *r)
 {
-	return login_hear(ied_login(x->settings), x, r);
+	return password_hear(ied_login(x->settings), x, r);
 }
 
 const struct provider_type siemens_ied_type = {
@@ -259,24 +259,24 @@ const struct provider_type siemens_ied_type = {
 
 /* ---- siemens-iehub ---- */
 
-static const struct login *iehub_login(const struct settings *s)
+static const struct password_login *iehub_login(const struct settings *s)
 {
 	return settings_has(s, "realm") ? &iehub_realm : &iehub_default;
 }
 
 static int iehub_check(const struct settings *s, struct sentence *why)
 {
-	return login_check(iehub_login(s), s, why);
+	return password_check(iehub_login(s), s, why);
 }
 
 static int iehub_ask(struct exchange *x)
 {
-	return login_ask(iehub_login(x->settings), x);
+	return password_ask(iehub_login(x->settings), x);
 }
 
 static int iehub_hear(struct exchange *x, const struct response *r)
 {
-	return login_hear(iehub_login(x->settings), x, r);
+	return password_hear(iehub_login(x->settings), x, r);
 }
 
 const struct provider_type siemens_iehub_type = {

@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "form.h"
-#include "login.h"
+#include "password.h"
 #include "moment.h"
 
 /* The most that an answer to a login may have (siemens-controlm-cisco.md section 4, point 7). */
@@ -12,7 +12,7 @@
 
 /* ---- where to ---- */
 
-void login_join(struct buffer *url, const char *base, const char *path)
+void password_join(struct buffer *url, const char *base, const char *path)
 {
 	size_t len = strlen(base);
 
@@ -49,7 +49,7 @@ static void expand(const struct settings *s, const char *path, struct buffer *ou
 	}
 }
 
-static int write_url(const struct login *l, const struct settings *s, struct buffer *url)
+static int write_url(const struct password_login *l, const struct settings *s, struct buffer *url)
 {
 	BUFFER_AUTO path = BUFFER_INIT(LIMIT_REQUEST);
 
@@ -59,7 +59,7 @@ static int write_url(const struct login *l, const struct settings *s, struct buf
 		expand(s, l->path, &path);
 	if (buffer_error(&path))
 		return buffer_error(&path);
-	login_join(url, settings_text(s, l->base), buffer_string(&path));
+	password_join(url, settings_text(s, l->base), buffer_string(&path));
 	return buffer_error(url);
 }
 
@@ -77,7 +77,7 @@ static int missing(const struct settings *s, const char *key, struct sentence *w
 	return -EINVAL;
 }
 
-static int check_url(const struct login *l, const struct settings *s, struct sentence *why)
+static int check_url(const struct password_login *l, const struct settings *s, struct sentence *why)
 {
 	BUFFER_AUTO url = BUFFER_INIT(LIMIT_REQUEST);
 	struct sentence detail = { "" };
@@ -94,9 +94,9 @@ static int check_url(const struct login *l, const struct settings *s, struct sen
 	return -EINVAL;
 }
 
-int login_check(const struct login *l, const struct settings *s, struct sentence *why)
+int password_check(const struct password_login *l, const struct settings *s, struct sentence *why)
 {
-	for (const struct login_member *m = l->members; m < l->members + LOGIN_MEMBERS_MAX; m++)
+	for (const struct password_member *m = l->members; m < l->members + PASSWORD_MEMBERS_MAX; m++)
 		if (m->key && !settings_has(s, m->key) && !settings_text(s, m->key))
 			return missing(s, m->key, why);
 	if (!settings_text(s, l->base))
@@ -107,7 +107,7 @@ int login_check(const struct login *l, const struct settings *s, struct sentence
 /* ---- asking ---- */
 
 /* The bytes of a member of the body. EXCHANGE_ASK, or EXCHANGE_MISSING. */
-static int member_value(struct exchange *x, const struct login_member *m, const char **ret,
+static int member_value(struct exchange *x, const struct password_member *m, const char **ret,
 			size_t *ret_len)
 {
 	const struct secret *secret = m->key ? settings_secret(x->settings, m->key) : NULL;
@@ -121,13 +121,13 @@ static int member_value(struct exchange *x, const struct login_member *m, const 
 	return EXCHANGE_ASK;
 }
 
-static int write_form(struct exchange *x, const struct login *l)
+static int write_form(struct exchange *x, const struct password_login *l)
 {
 	const char *value;
 	size_t len;
 	int r = EXCHANGE_ASK;
 
-	for (size_t i = 0; i < LOGIN_MEMBERS_MAX && l->members[i].name; i++) {
+	for (size_t i = 0; i < PASSWORD_MEMBERS_MAX && l->members[i].name; i++) {
 		r = member_value(x, &l->members[i], &value, &len);
 		if (r != EXCHANGE_ASK)
 			break;
@@ -138,7 +138,7 @@ static int write_form(struct exchange *x, const struct login *l)
 }
 
 /* JSON carries no other bytes than UTF-8. */
-static int check_text(struct exchange *x, const struct login_member *m, const char *value,
+static int check_text(struct exchange *x, const struct password_member *m, const char *value,
 		      size_t len)
 {
 	JSON_AUTO *parsed = NULL;
@@ -160,13 +160,13 @@ static int check_text(struct exchange *x, const struct login_member *m, const ch
 	return EXCHANGE_ASK;
 }
 
-static int write_json(struct exchange *x, const struct login *l)
+static int write_json(struct exchange *x, const struct password_login *l)
 {
 	JSON_AUTO *object = json_new_object();
 	const char *value;
 	size_t len;
 
-	for (size_t i = 0; i < LOGIN_MEMBERS_MAX && l->members[i].name; i++) {
+	for (size_t i = 0; i < PASSWORD_MEMBERS_MAX && l->members[i].name; i++) {
 		int r = member_value(x, &l->members[i], &value, &len);
 
 		if (r == EXCHANGE_ASK)
@@ -190,7 +190,7 @@ static int forget(struct exchange *x)
 			     "valid until it expires");
 }
 
-int login_ask(const struct login *l, struct exchange *x)
+int password_ask(const struct password_login *l, struct exchange *x)
 {
 	int r;
 
@@ -210,7 +210,7 @@ int login_ask(const struct login *l, struct exchange *x)
 
 /* ---- what went wrong ---- */
 
-int login_parse(const struct response *r, struct json **ret)
+int password_parse(const struct response *r, struct json **ret)
 {
 	int parsed = json_parse(r->body, r->len, NULL, ret);
 
@@ -218,7 +218,7 @@ int login_parse(const struct response *r, struct json **ret)
 }
 
 /* Whichever of the usual members is there; none of them is promised by anybody. */
-void login_quote(struct exchange *x, const struct json *answer)
+void password_quote(struct exchange *x, const struct json *answer)
 {
 	static const char *const members[] = { "message", "error_description", "error" };
 	const char *said = json_string(json_at(json_get(answer, "errors"), 0), "message");
@@ -228,19 +228,19 @@ void login_quote(struct exchange *x, const struct json *answer)
 	exchange_quote(x, said);
 }
 
-static const struct login_verdict *verdict_of(const struct login *l, const struct json *answer)
+static const struct password_verdict *verdict_of(const struct password_login *l, const struct json *answer)
 {
 	const char *error = json_string(answer, "error");
 
-	for (const struct login_verdict *v = l->verdicts; error && v && v->error; v++)
+	for (const struct password_verdict *v = l->verdicts; error && v && v->error; v++)
 		if (strcmp(v->error, error) == 0)
 			return v;
 	return NULL;
 }
 
-static bool is_refusal(const struct login *l, int status)
+static bool is_refusal(const struct password_login *l, int status)
 {
-	for (size_t i = 0; i < LOGIN_REFUSALS_MAX; i++)
+	for (size_t i = 0; i < PASSWORD_REFUSALS_MAX; i++)
 		if (status && l->refusals[i] == status)
 			return true;
 	return false;
@@ -251,7 +251,7 @@ static bool is_success(const struct response *r)
 	return r->status >= 200 && r->status < 300;
 }
 
-static int hear_verdict(const struct login_verdict *v, struct exchange *x, const struct response *r)
+static int hear_verdict(const struct password_verdict *v, struct exchange *x, const struct response *r)
 {
 	if (v->outcome == EXCHANGE_BUSY)
 		x->wait_ms = r->retry_after_ms;
@@ -267,7 +267,7 @@ static bool has_message(const struct json *answer)
 	return (message && message[0]) || json_boolean(answer, "success", &success);
 }
 
-static int hear_no_token(const struct login *l, struct exchange *x, const struct response *r,
+static int hear_no_token(const struct password_login *l, struct exchange *x, const struct response *r,
 			 const struct json *answer)
 {
 	if (!answer)
@@ -282,10 +282,10 @@ static int hear_no_token(const struct login *l, struct exchange *x, const struct
 			     l->token.member);
 }
 
-static int hear_failure(const struct login *l, struct exchange *x, const struct response *r,
+static int hear_failure(const struct password_login *l, struct exchange *x, const struct response *r,
 			const struct json *answer)
 {
-	const struct login_verdict *v = verdict_of(l, answer);
+	const struct password_verdict *v = verdict_of(l, answer);
 
 	if (v)
 		return hear_verdict(v, x, r);
@@ -307,12 +307,12 @@ static int hear_failure(const struct login *l, struct exchange *x, const struct 
 
 /* ---- the token ---- */
 
-static const struct json *holder(const struct json *answer, const struct login_place *p)
+static const struct json *holder(const struct json *answer, const struct password_place *p)
 {
 	return p->object ? json_get(answer, p->object) : answer;
 }
 
-static const char *token_in(const struct login *l, const struct json *answer)
+static const char *token_in(const struct password_login *l, const struct json *answer)
 {
 	const char *value = json_string(holder(answer, &l->token), l->token.member);
 
@@ -320,7 +320,7 @@ static const char *token_in(const struct login *l, const struct json *answer)
 }
 
 /* 0 and a moment; -ENOENT where nothing that is a time was said; -EINVAL for one that cannot be. */
-static int expiry_in(const struct json *answer, const struct login_place *p, int64_t now_ms,
+static int expiry_in(const struct json *answer, const struct password_place *p, int64_t now_ms,
 		     int64_t *ret_ms)
 {
 	const struct json *object = holder(answer, p);
@@ -337,7 +337,7 @@ static int expiry_in(const struct json *answer, const struct login_place *p, int
  * tells that: edge devices run ahead or behind, and the difference to our clock would be life that
  * the token does not have. What was not said is 5 minutes, or what a JWT says itself (wire C5).
  */
-static int hear_life(const struct login *l, struct exchange *x, const struct response *r,
+static int hear_life(const struct password_login *l, struct exchange *x, const struct response *r,
 		     const struct json *answer, int64_t *ret_ms)
 {
 	int64_t now = r->date_ms >= 0 ? r->date_ms : x->now_ms;
@@ -345,7 +345,7 @@ static int hear_life(const struct login *l, struct exchange *x, const struct res
 	const char *value = token_in(l, answer);
 	int found = -ENOENT;
 
-	for (size_t i = 0; found == -ENOENT && i < LOGIN_EXPIRIES_MAX; i++)
+	for (size_t i = 0; found == -ENOENT && i < PASSWORD_EXPIRIES_MAX; i++)
 		if (l->expiries[i].member)
 			found = expiry_in(answer, &l->expiries[i], now, &at);
 	if (found == -EINVAL)
@@ -371,7 +371,7 @@ static int check_type(struct exchange *x, const char *type)
 	return EXCHANGE_GARBLED;
 }
 
-static int hear_token(const struct login *l, struct exchange *x, const struct response *r,
+static int hear_token(const struct password_login *l, struct exchange *x, const struct response *r,
 		      const struct json *answer)
 {
 	struct token_facts facts = { .token_type = json_string(answer, "token_type") };
@@ -385,10 +385,10 @@ static int hear_token(const struct login *l, struct exchange *x, const struct re
 	return outcome;
 }
 
-int login_hear(const struct login *l, struct exchange *x, const struct response *r)
+int password_hear(const struct password_login *l, struct exchange *x, const struct response *r)
 {
 	JSON_AUTO *answer = NULL;
-	int outcome = login_parse(r, &answer);
+	int outcome = password_parse(r, &answer);
 
 	if (outcome < 0)
 		return outcome;
@@ -397,6 +397,6 @@ int login_hear(const struct login *l, struct exchange *x, const struct response 
 	outcome = exchange_hear_status(x, r);
 	if (outcome == 0)
 		outcome = hear_failure(l, x, r, answer);
-	login_quote(x, answer);
+	password_quote(x, answer);
 	return outcome;
 }

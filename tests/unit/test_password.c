@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "document.h"
-#include "login.h"
+#include "password.h"
 
 #define NOW    INT64_C(1700000000000)
 #define TENANT "11111111-2222-3333-4444-555555555555"
@@ -64,7 +64,7 @@ static void test_one_slash_joins(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		BUFFER_AUTO url = BUFFER_INIT(100);
 
-		login_join(&url, cases[i][0], cases[i][1]);
+		password_join(&url, cases[i][0], cases[i][1]);
 		assert_string_equal(buffer_string(&url), cases[i][2]);
 	}
 }
