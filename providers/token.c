@@ -152,20 +152,26 @@ static struct json *decode_part(const char *part, size_t len)
 	return object;
 }
 
-int64_t token_jwt_expiry(const char *value, size_t len)
+struct json *token_jwt_claims(const char *value, size_t len)
 {
 	const char *first = len ? memchr(value, '.', len) : NULL;
 	const char *claims = first ? first + 1 : NULL;
 	const char *second = first ? memchr(claims, '.', len - (size_t)(claims - value)) : NULL;
-	JSON_AUTO *header = NULL, *payload = NULL;
-	int64_t expiry;
+	JSON_AUTO *header = NULL;
 
 	/* five parts are an encrypted token: nothing to read there */
 	if (!second || memchr(second + 1, '.', len - (size_t)(second + 1 - value)))
-		return -1;
+		return NULL;
 	header = decode_part(value, (size_t)(first - value));
-	payload = decode_part(claims, (size_t)(second - claims));
-	if (!header || !payload || !json_integer(payload, "exp", &expiry) || expiry < 0)
+	return header ? decode_part(claims, (size_t)(second - claims)) : NULL;
+}
+
+int64_t token_jwt_expiry(const char *value, size_t len)
+{
+	JSON_AUTO *claims = token_jwt_claims(value, len);
+	int64_t expiry;
+
+	if (!json_integer(claims, "exp", &expiry) || expiry < 0)
 		return -1;
 	return expiry;
 }

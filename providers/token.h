@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "json.h"
 #include "sentence.h"
 
 #define TOKEN_NEVER_EXPIRES INT64_MAX
@@ -41,8 +42,14 @@ size_t token_len(const struct token *t);
 const struct token_facts *token_facts(const struct token *t);
 
 /*
+ * The claims of a value that parses as a JWT, or NULL; the caller's to free. The signature is not
+ * checked: they are hints from our own server about its token, never a reason to trust somebody.
+ */
+struct json *token_jwt_claims(const char *value, size_t len);
+
+/*
  * The `exp` claim of a value that parses as a JWT, in seconds since the epoch; -1 when there is
- * none (wire C5). The signature is not checked: it is a hint from our own server about its token.
+ * none (wire C5).
  */
 int64_t token_jwt_expiry(const char *value, size_t len);
 
