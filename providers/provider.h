@@ -57,6 +57,7 @@
 #include "settings.h"
 #include "token.h"
 
+struct oauth2_dialect;
 struct provider_type;
 
 /* What a conversation is for. */
@@ -67,6 +68,7 @@ enum purpose {
 	PURPOSE_UPDATE, /* make `name`, which the server has, what `wish` describes */
 	PURPOSE_LIST,   /* tell every token that the server has: exchange_list() for each */
 	PURPOSE_LOGIN,  /* a person logs in: exchange_prompt(), then EXCHANGE_WAIT until he did */
+	PURPOSE_UNREGISTER, /* remove the client of `registration` at the server: DONE, forget it */
 };
 
 /* How far a conversation is, or how it ended: what `ask` and `hear` return. */
@@ -235,6 +237,9 @@ struct provider_type {
 	 * needed: a document for a new name starts a login for it.
 	 */
 	bool login_per_slot;
+
+	/* Of the types that share oauth2's code: how this one differs (oauth2.h). */
+	const struct oauth2_dialect *dialect;
 
 	/* No more than so many fetches of one grant in so long; 0: no limit. */
 	unsigned int budget;

@@ -261,6 +261,7 @@ static void give_purpose(struct play *p, const char *word)
 		[PURPOSE_FETCH] = "fetch",   [PURPOSE_REVOKE] = "revoke",
 		[PURPOSE_CREATE] = "create", [PURPOSE_UPDATE] = "update",
 		[PURPOSE_LIST] = "list",     [PURPOSE_LOGIN] = "login",
+		[PURPOSE_UNREGISTER] = "unregister",
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
