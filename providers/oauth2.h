@@ -3,10 +3,13 @@
  * oauth2: the pieces of which the OAuth 2.0 types are made. An exchange walks through steps:
  *
  *	START -> OPENID -> METADATA -> START		where are the endpoints? (RFC 8414)
+ *	START -> REGISTER -> START			who are we? (registration.h)
  *	START -> REFRESH -> DONE			a refresh token is there
  *	START -> CREDENTIAL -> DONE			client_credentials, password
  *	REFRESH -> CREDENTIAL				the refresh token is dead, a password is not
+ *	START -> DEVICE -> PAUSE -> POLL -> … -> DONE	a person logs in (device.h)
  *	START -> REVOKE -> DONE				RFC 7009
+ *	START -> UNREGISTER -> DONE			RFC 7592
  *
  * Functions that answer an int answer what `ask` and `hear` do (enum exchange_outcome, or -errno).
  */
@@ -19,10 +22,42 @@ enum oauth2_step {
 	OAUTH2_START,
 	OAUTH2_OPENID,     /* …/.well-known/openid-configuration */
 	OAUTH2_METADATA,   /* /.well-known/oauth-authorization-server… */
+	OAUTH2_REGISTER,
 	OAUTH2_REFRESH,
 	OAUTH2_CREDENTIAL, /* the grant's own credential: client, or user and password */
+	OAUTH2_DEVICE,     /* codes for a person and for us */
+	OAUTH2_PAUSE,      /* before each poll (wire D3) */
+	OAUTH2_POLL,
 	OAUTH2_REVOKE,
+	OAUTH2_UNREGISTER,
 };
+
+/* What an `error` means for whoever waits for a token (wire C9, C10). A table ends with NULL. */
+struct oauth2_verdict {
+	const char *error;
+	enum exchange_outcome outcome;
+	const char *sentence;
+};
+
+/* What a server does differently than the standards say. All of it off: as they say. */
+struct oauth2_dialect {
+	const struct oauth2_verdict *verdicts; /* go before the standard's; or NULL */
+	bool forgives_slash;     /* issuer and its document may differ in one `/` at the end */
+	bool joins_resource;     /* takes one `resource`, of words, and not one for each */
+	bool keeps_grant;        /* invalid_grant does not say that a refresh token is dead */
+	bool scope_in_token;     /* the answer may leave out the scope that the JWT tells */
+	bool empty_404_is_client; /* at the device endpoint: the client is not known */
+	bool revokes_by_secret;  /* a client that shows a JWT may not revoke */
+	bool deprecates_password;
+};
+
+/* oauth2.c: for the types that are made of it */
+
+int oauth2_check(const struct settings *s, struct sentence *why);
+int oauth2_check_wish(const struct settings *s, const struct settings *wish, struct sentence *why);
+bool oauth2_needs_person(const struct settings *s);
+int oauth2_ask(struct exchange *x);
+int oauth2_hear(struct exchange *x, const struct response *r);
 
 /* oauth2_discovery.c */
 
@@ -43,10 +78,14 @@ int oauth2_discovery_hear(struct exchange *x, const struct response *r);
 /* A POST to an endpoint, with `Accept`, and the client's word who it is (wire C2, C3). */
 int oauth2_post(struct exchange *x, const char *url);
 
+/* The scope that is asked for; of the provider's, what a registered client may have (wire G1). */
+int oauth2_asked_scope(const struct exchange *x, struct buffer *out);
+int oauth2_add_scope(struct exchange *x);
+
 /* Adds resource and audience in the configured style (wire N1-N3). */
 void oauth2_add_target(struct exchange *x);
 
-/* What stands in the request: the slot's wish, or the provider's word; "" and NULL: nothing. */
+/* What is wanted: the slot's wish, or the provider's word; "" and NULL: nothing. */
 const char *oauth2_scope(const struct exchange *x);
 void oauth2_target(const struct exchange *x, struct buffer *out); /* words parted by spaces */
 
@@ -58,5 +97,20 @@ const struct secret *oauth2_refresh_token(const struct exchange *x);
 /* What the token endpoint said: token, new refresh token, or why not. */
 int oauth2_token_hear(struct exchange *x, const struct response *r);
 int oauth2_revoke_hear(struct exchange *x, const struct response *r);
+
+/* The body, or NULL when it is not JSON. -ENOMEM. */
+int oauth2_parse(const struct response *r, struct json **ret);
+
+/* An `error` counts at any status: some servers say it with 200 (wire C9). */
+bool oauth2_is_error(const struct response *r, const struct json *answer);
+
+/* The outcome of an error, its sentence, and what the server says about it. */
+int oauth2_error_hear(struct exchange *x, const struct response *r, const struct json *answer);
+
+/* The endpoint may have moved since the issuer was asked; it is asked once more, and once only. */
+bool oauth2_has_moved(const struct exchange *x, const struct response *r, const char *key);
+
+/* Whether a list of words parted by spaces has this one. */
+bool oauth2_has_word(const char *list, const char *word, size_t len);
 
 #endif

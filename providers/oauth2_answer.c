@@ -5,12 +5,7 @@
 
 #include "oauth2.h"
 
-/* What an `error` means for whoever waits for a token (wire C9, C10). */
-static const struct verdict {
-	const char *error;
-	enum exchange_outcome outcome;
-	const char *sentence;
-} verdicts[] = {
+static const struct oauth2_verdict verdicts[] = {
 	/* clang-format off */
 	{ "invalid_client", EXCHANGE_DENIED, "the server refused client-id and client-secret" },
 	{ "invalid_client_secret", EXCHANGE_DENIED, "the server refused the client-secret" },
@@ -33,15 +28,23 @@ static const struct verdict {
 	{ "server_error", EXCHANGE_BUSY, "the server has trouble of its own" },
 	{ "slow_down", EXCHANGE_BUSY, "the server wants fewer requests" },
 	{ "Access Denied", EXCHANGE_BUSY, "the server wants fewer requests" },
+	{ 0 },
 	/* clang-format on */
 };
 
-static const struct verdict *verdict_of(const char *error)
+static const struct oauth2_verdict *find(const struct oauth2_verdict *table, const char *error)
 {
-	for (size_t i = 0; error && i < sizeof verdicts / sizeof verdicts[0]; i++)
-		if (strcmp(verdicts[i].error, error) == 0)
-			return &verdicts[i];
+	for (; error && table && table->error; table++)
+		if (strcmp(table->error, error) == 0)
+			return table;
 	return NULL;
+}
+
+static const struct oauth2_verdict *verdict_of(const struct exchange *x, const char *error)
+{
+	const struct oauth2_verdict *own = find(x->type->dialect->verdicts, error);
+
+	return own ? own : find(verdicts, error);
 }
 
 /* An error that is not in the book, or a body that is none: the status has to do. */
@@ -70,10 +73,10 @@ static bool sent_password(const struct exchange *x)
 	       strcmp(settings_text(x->settings, "grant"), "password") == 0;
 }
 
-static int hear_error(struct exchange *x, const struct response *r, const struct json *answer)
+int oauth2_error_hear(struct exchange *x, const struct response *r, const struct json *answer)
 {
 	const char *error = json_string(answer, "error");
-	const struct verdict *v = verdict_of(error);
+	const struct oauth2_verdict *v = verdict_of(x, error);
 	int outcome;
 
 	if (v && strcmp(v->error, "invalid_grant") == 0 && sent_password(x))
@@ -91,8 +94,7 @@ static int hear_error(struct exchange *x, const struct response *r, const struct
 	return outcome;
 }
 
-/* An `error` counts at any status: some servers say it with 200 (wire C9). */
-static bool is_error(const struct response *r, const struct json *answer)
+bool oauth2_is_error(const struct response *r, const struct json *answer)
 {
 	const char *error = json_string(answer, "error");
 
@@ -101,14 +103,29 @@ static bool is_error(const struct response *r, const struct json *answer)
 }
 
 /* The ways in which servers say that a refresh token is over; an empty 400 is one of them. */
-static bool is_dead(const struct response *r, const struct json *answer)
+static bool is_dead(const struct exchange *x, const struct response *r, const struct json *answer)
 {
 	const char *error = json_string(answer, "error");
 
+	if (x->step != OAUTH2_REFRESH)
+		return false;
 	if (!error)
 		return r->status == 400 && r->len == 0;
-	return strcmp(error, "invalid_grant") == 0 || strcmp(error, "invalid_token") == 0 ||
-	       strcmp(error, "expired_token") == 0;
+	if (strcmp(error, "invalid_grant") == 0)
+		return !x->type->dialect->keeps_grant;
+	return strcmp(error, "invalid_token") == 0 || strcmp(error, "expired_token") == 0;
+}
+
+static int fail_dead(struct exchange *x)
+{
+	const char *what = "the server does not take the refresh token any more";
+
+	if (oauth2_needs_person(x->settings))
+		return exchange_fail(x, EXCHANGE_EXPIRED, "%s: log in again, read %s/.login", what,
+				     x->provider);
+	return exchange_fail(x, EXCHANGE_EXPIRED, "%s: %s", what,
+			     x->grant_is_own ? "write a new one to this name"
+					     : "give a new refresh-token");
 }
 
 static int hear_dead(struct exchange *x, const struct json *answer)
@@ -120,9 +137,7 @@ static int hear_dead(struct exchange *x, const struct json *answer)
 		x->step = OAUTH2_CREDENTIAL;
 		return EXCHANGE_ASK;
 	}
-	exchange_fail(
-		x, EXCHANGE_EXPIRED, "the server does not take the refresh token any more: %s",
-		x->grant_is_own ? "write a new one to this name" : "give a new refresh-token");
+	fail_dead(x);
 	exchange_quote(x, json_string(answer, "error_description"));
 	return EXCHANGE_EXPIRED;
 }
@@ -136,17 +151,26 @@ static bool is_scope(const char *scope)
 	return true;
 }
 
-/* What was granted is what the answer says, or else what was asked (wire C7). */
-static const char *granted_scope(const struct exchange *x, const struct json *answer)
+/*
+ * What was granted is what the answer says, or else what was asked (wire C7); where a server leaves
+ * it to the token, what that says (wire 2.10). The claims are the caller's to free.
+ */
+static const char *granted_scope(const struct exchange *x, const struct json *answer,
+				 const struct buffer *asked, struct json **ret_claims)
 {
+	const char *value = json_string(answer, "access_token");
 	const char *scope = json_string(answer, "scope");
 
+	if ((!scope || !scope[0]) && value && x->type->dialect->scope_in_token) {
+		*ret_claims = token_jwt_claims(value, strlen(value));
+		scope = json_string(*ret_claims, "scope");
+	}
 	if (!scope || !scope[0])
-		return oauth2_scope(x);
+		return asked->len ? buffer_string(asked) : NULL;
 	return is_scope(scope) ? scope : NULL;
 }
 
-static bool has_word(const char *list, const char *word, size_t len)
+bool oauth2_has_word(const char *list, const char *word, size_t len)
 {
 	while (*list) {
 		size_t n = strcspn(list, " ");
@@ -166,7 +190,7 @@ static void warn_of_narrow_scope(struct exchange *x, const char *granted)
 	while (granted && at && *at) {
 		size_t len = strcspn(at, " ");
 
-		if (!has_word(granted, at, len)) {
+		if (!oauth2_has_word(granted, at, len)) {
 			buffer_text(&missing, " ");
 			buffer_append(&missing, at, len);
 		}
@@ -175,6 +199,16 @@ static void warn_of_narrow_scope(struct exchange *x, const char *granted)
 	if (missing.len)
 		sentence_set(&x->why, "the server gave less scope than was asked, without%s",
 			     buffer_string(&missing));
+}
+
+/* Said once: before a slot has had its first token (wire C11). */
+static void warn(struct exchange *x, const char *granted)
+{
+	warn_of_narrow_scope(x, granted);
+	if (!x->why.text[0] && !x->token && sent_password(x) &&
+	    x->type->dialect->deprecates_password)
+		sentence_set(&x->why, "the server calls grant = password deprecated: use "
+				      "grant = device_code");
 }
 
 /* Where the server's clock is known, its `exp` is measured by its own clock. */
@@ -278,9 +312,15 @@ static int hear_token(struct exchange *x, const struct response *r, const struct
 {
 	const char *value = json_string(answer, "access_token");
 	BUFFER_AUTO audience = BUFFER_INIT(LIMIT_DOCUMENT), details = BUFFER_INIT(LIMIT_DOCUMENT);
-	struct token_facts facts = {.token_type = json_string(answer, "token_type"),
-				    .scope = granted_scope(x, answer)};
-	int outcome = check_token(x, answer);
+	BUFFER_AUTO asked = BUFFER_INIT(LIMIT_REQUEST);
+	JSON_AUTO *claims = NULL;
+	struct token_facts facts = {.token_type = json_string(answer, "token_type")};
+	int outcome = oauth2_asked_scope(x, &asked);
+
+	if (outcome < 0)
+		return outcome;
+	facts.scope = granted_scope(x, answer, &asked, &claims);
+	outcome = check_token(x, answer);
 
 	if (outcome == EXCHANGE_DONE)
 		outcome = hear_lifetime(x, r, answer, &facts.lifetime_ms);
@@ -296,19 +336,18 @@ static int hear_token(struct exchange *x, const struct response *r, const struct
 	if (outcome == EXCHANGE_DONE)
 		outcome = hear_id_token(x, r, answer);
 	if (outcome == EXCHANGE_DONE)
-		warn_of_narrow_scope(x, facts.scope);
+		warn(x, facts.scope);
 	return outcome;
 }
 
-static int parse_answer(const struct response *r, struct json **ret)
+int oauth2_parse(const struct response *r, struct json **ret)
 {
 	int e = r->len ? json_parse(r->body, r->len, NULL, ret) : 0;
 
 	return e == -ENOMEM ? e : 0;
 }
 
-/* The endpoint may have moved since the issuer was asked; it is asked once more, and once only. */
-static bool has_moved(const struct exchange *x, const struct response *r, const char *key)
+bool oauth2_has_moved(const struct exchange *x, const struct response *r, const char *key)
 {
 	return (r->status == 404 || r->status == 405 || r->status == 410) &&
 	       oauth2_endpoint_is_old(x, key);
@@ -321,16 +360,16 @@ int oauth2_token_hear(struct exchange *x, const struct response *r)
 
 	if (outcome)
 		return outcome;
-	if (has_moved(x, r, "token-url")) {
+	if (oauth2_has_moved(x, r, "token-url")) {
 		x->step = OAUTH2_OPENID;
 		return EXCHANGE_ASK;
 	}
-	outcome = parse_answer(r, &answer);
+	outcome = oauth2_parse(r, &answer);
 	if (outcome < 0)
 		return outcome;
-	if (is_error(r, answer))
-		return x->step == OAUTH2_REFRESH && is_dead(r, answer) ? hear_dead(x, answer)
-								       : hear_error(x, r, answer);
+	if (oauth2_is_error(r, answer))
+		return is_dead(x, r, answer) ? hear_dead(x, answer)
+					     : oauth2_error_hear(x, r, answer);
 	outcome = hear_refresh_token(x, answer);
 	return outcome ? outcome : hear_token(x, r, answer);
 }
@@ -346,11 +385,11 @@ int oauth2_revoke_hear(struct exchange *x, const struct response *r)
 	/* revoked, or never valid: the same to us, and the body does not matter (wire V2) */
 	if (r->status == 200)
 		return EXCHANGE_DONE;
-	if (has_moved(x, r, "revocation-url")) {
+	if (oauth2_has_moved(x, r, "revocation-url")) {
 		x->step = OAUTH2_OPENID;
 		return EXCHANGE_ASK;
 	}
-	outcome = parse_answer(r, &answer);
+	outcome = oauth2_parse(r, &answer);
 	if (outcome < 0)
 		return outcome;
 	error = json_string(answer, "error");
@@ -361,5 +400,5 @@ int oauth2_revoke_hear(struct exchange *x, const struct response *r)
 			x, EXCHANGE_DONE,
 			"the server does not revoke access tokens: this one stays valid "
 			"until it expires");
-	return hear_error(x, r, answer);
+	return oauth2_error_hear(x, r, answer);
 }

@@ -3,6 +3,7 @@
 
 #include "form.h"
 #include "oauth2.h"
+#include "registration.h"
 
 const char *oauth2_scope(const struct exchange *x)
 {
@@ -19,6 +20,32 @@ const char *oauth2_scope(const struct exchange *x)
 	if (x->step == OAUTH2_REFRESH && (x->grant_is_own || strcmp(grant, "refresh_token") != 0))
 		return NULL;
 	return settings_text(x->settings, "scope");
+}
+
+int oauth2_asked_scope(const struct exchange *x, struct buffer *out)
+{
+	const char *scope = oauth2_scope(x);
+	CLIENT_AUTO client;
+	int r = client_init(x, &client);
+
+	if (r < 0)
+		return r;
+	/* what a slot wishes is not less for what was registered: the server has to say no itself */
+	if (scope && scope == settings_text(x->settings, "scope"))
+		client_scope(&client, scope, out);
+	else if (scope)
+		buffer_text(out, scope);
+	return buffer_error(out);
+}
+
+int oauth2_add_scope(struct exchange *x)
+{
+	BUFFER_AUTO scope = BUFFER_INIT(LIMIT_REQUEST);
+	int r = oauth2_asked_scope(x, &scope);
+
+	if (r == 0)
+		form_add(&x->request.body, "scope", buffer_string(&scope));
+	return r;
 }
 
 const struct secret *oauth2_refresh_token(const struct exchange *x)
@@ -38,6 +65,28 @@ static const struct settings *target_of(const struct exchange *x)
 	return x->settings;
 }
 
+void oauth2_target(const struct exchange *x, struct buffer *out)
+{
+	const char *resource = settings_text(target_of(x), "resource");
+	const char *audience = settings_text(target_of(x), "audience");
+
+	buffer_text(out, resource ? resource : "");
+	buffer_text(out, resource && audience ? " " : "");
+	buffer_text(out, audience ? audience : "");
+}
+
+/* The words of resource, and of audience where it is said the same way, as one value. */
+static void add_joined_resource(struct exchange *x, bool with_audience)
+{
+	BUFFER_AUTO words = BUFFER_INIT(LIMIT_REQUEST);
+
+	if (with_audience)
+		oauth2_target(x, &words);
+	else if (settings_text(target_of(x), "resource"))
+		buffer_text(&words, settings_text(target_of(x), "resource"));
+	form_add(&x->request.body, "resource", buffer_string(&words));
+}
+
 static void add_each(struct exchange *x, const char *key, const char *parameter)
 {
 	char word[LIMIT_WORD];
@@ -51,21 +100,19 @@ void oauth2_add_target(struct exchange *x)
 {
 	const char *style = settings_text(x->settings, "audience-style");
 
-	add_each(x, "resource", "resource");
+	bool joins = x->type->dialect->joins_resource;
+	bool same = strcmp(style, "resource") == 0;
+
+	if (joins)
+		add_joined_resource(x, same);
+	else
+		add_each(x, "resource", "resource");
+	if (joins && same)
+		return;
 	if (strcmp(style, "audience-joined") == 0)
 		form_add(&x->request.body, "audience", settings_text(target_of(x), "audience"));
 	else
 		add_each(x, "audience", style);
-}
-
-void oauth2_target(const struct exchange *x, struct buffer *out)
-{
-	const char *resource = settings_text(target_of(x), "resource");
-	const char *audience = settings_text(target_of(x), "audience");
-
-	buffer_text(out, resource ? resource : "");
-	buffer_text(out, resource && audience ? " " : "");
-	buffer_text(out, audience ? audience : "");
 }
 
 static void add_basic(struct exchange *x, const char *id, const struct secret *secret, bool raw)
@@ -93,23 +140,25 @@ static void add_basic(struct exchange *x, const char *id, const struct secret *s
 /* One way only (wire C3): a header, or parameters. */
 static int add_client(struct exchange *x)
 {
-	const char *way = settings_text(x->settings, "client-auth");
-	const char *id = settings_text(x->settings, "client-id");
-	const struct secret *secret = settings_secret(x->settings, "client-secret");
 	struct buffer *body = &x->request.body;
+	CLIENT_AUTO client;
+	int r = client_init(x, &client);
 
-	if (strcmp(way, "none") == 0) {
-		form_add(body, "client_id", id);
+	if (r < 0)
+		return r;
+	if (strcmp(client.way, "none") == 0) {
+		form_add(body, "client_id", client.id);
 		return EXCHANGE_ASK;
 	}
-	if (!secret)
+	if (!client.secret)
 		return exchange_fail(x, EXCHANGE_MISSING, "the client-secret of %s is not there",
 				     x->provider);
-	if (strcmp(way, "post") == 0) {
-		form_add(body, "client_id", id);
-		form_add_bytes(body, "client_secret", secret_bytes(secret), secret_len(secret));
+	if (strcmp(client.way, "post") == 0) {
+		form_add(body, "client_id", client.id);
+		form_add_bytes(body, "client_secret", secret_bytes(client.secret),
+			       secret_len(client.secret));
 	} else {
-		add_basic(x, id, secret, strcmp(way, "basic-raw") == 0);
+		add_basic(x, client.id, client.secret, strcmp(client.way, "basic-raw") == 0);
 	}
 	return EXCHANGE_ASK;
 }
