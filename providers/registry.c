@@ -7,6 +7,7 @@ const struct provider_type *const *provider_types(void)
 {
 	static const struct provider_type *const types[] = {
 		&oauth2_type,
+		&indigo_iam_type,
 		&siemens_iem_type,
 		&siemens_ied_type,
 		&siemens_iehub_type,

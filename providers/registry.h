@@ -9,6 +9,7 @@
 #include "provider.h"
 
 extern const struct provider_type oauth2_type;
+extern const struct provider_type indigo_iam_type;
 extern const struct provider_type siemens_iem_type;
 extern const struct provider_type siemens_ied_type;
 extern const struct provider_type siemens_iehub_type;
