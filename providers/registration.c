@@ -24,7 +24,27 @@ static const struct {
 };
 #define WAYS (sizeof ways / sizeof ways[0])
 
-#define DEVICE_GRANT "urn:ietf:params:oauth:grant-type:device_code"
+/* Grants that a client can be registered for, and whether a refresh token comes with them. */
+static const struct registrable {
+	const char *grant, *type;
+	bool refreshes;
+} registrables[] = {
+	{ "device_code", "urn:ietf:params:oauth:grant-type:device_code", true },
+	{ "password", "password", true },
+	{ "client_credentials", "client_credentials", false },
+	{ "token_exchange", "urn:ietf:params:oauth:grant-type:token-exchange", false },
+};
+
+/* NULL: not for this one. */
+static const struct registrable *registrable_of(const struct settings *s)
+{
+	const char *grant = settings_text(s, "grant");
+
+	for (size_t i = 0; i < sizeof registrables / sizeof registrables[0]; i++)
+		if (strcmp(registrables[i].grant, grant) == 0)
+			return &registrables[i];
+	return NULL;
+}
 
 static bool registers(const struct settings *s)
 {
@@ -169,11 +189,11 @@ static const char *method_of(const char *way)
 /* Said in so many words, for the fallback is the grant of browsers (wire G3). */
 static struct json *grant_types(const struct settings *s)
 {
-	const char *grant = settings_text(s, "grant");
+	const struct registrable *r = registrable_of(s);
 	struct json *list = json_new_array();
 
-	json_add(list, json_new_string(strcmp(grant, "device_code") ? grant : DEVICE_GRANT));
-	if (strcmp(grant, "client_credentials") != 0)
+	json_add(list, json_new_string(r ? r->type : settings_text(s, "grant")));
+	if (r && r->refreshes)
 		json_add(list, json_new_string("refresh_token"));
 	return list;
 }
@@ -421,9 +441,10 @@ int registration_check(const struct settings *s, struct sentence *why)
 					    "client-id and client-secret away");
 	if (!settings_text(s, "issuer") && !settings_text(s, "registration-url"))
 		return refuse_settings(why, "register = yes needs issuer or registration-url");
-	if (strcmp(settings_text(s, "grant"), "refresh_token") == 0)
-		return refuse_settings(why, "a new client has no refresh token: grant = "
-					    "refresh_token and register = yes exclude each other");
+	if (!registrable_of(s))
+		return refuse_settings(why, "register = yes works with grant = device_code, "
+					    "client_credentials, password or token_exchange: the "
+					    "others need what a new client does not have");
 	if (!can_register(s))
 		return refuse_settings(why, "register = yes works with client-auth = basic, "
 					    "basic-raw, post or none");
