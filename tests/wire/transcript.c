@@ -18,7 +18,7 @@
  *	ask GET https://…		a further step; also, each with its answer or what is given:
  *	keep				what is kept (new-intent, …) stands in the results
  *	wait 5000			mid-way: the next line is an ask
- *	now 1700000005000		between two steps: the clock went on
+ *	now 1700000005000		between two steps, or under an answer: the clock went on
  *	run LINE | run-shell LINE	with `answer 0` and what was printed
  *	need ctm/ci			with `given TOKEN`
  *	answer silence			no answer came at all
@@ -587,7 +587,8 @@ static void play_line(struct play *p, char *line)
 		play_given(p, rest);
 	else if (strcmp(line, "listed") == 0)
 		play_listed(p, rest);
-	else if (strcmp(line, "now") == 0 && p->stage == STAGE_PAUSED)
+	else if (strcmp(line, "now") == 0 &&
+		 (p->stage == STAGE_PAUSED || p->stage == STAGE_ANSWERED))
 		p->x.now_ms = strtoll(rest, NULL, 10);
 	else if (strcmp(line, "refused") == 0)
 		play_refused(p, rest);
