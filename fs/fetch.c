@@ -144,6 +144,7 @@ static void note_log(const struct fetch *f, int error)
 		[PURPOSE_FETCH] = "fetch",     [PURPOSE_REVOKE] = "revocation",
 		[PURPOSE_CREATE] = "creation", [PURPOSE_UPDATE] = "update",
 		[PURPOSE_LIST] = "listing",    [PURPOSE_LOGIN] = "login",
+		[PURPOSE_UNREGISTER] = "removal of the client",
 	};
 	const char *what = words[f->exchange.purpose];
 

@@ -152,6 +152,7 @@ static int catalyst_ask(struct exchange *x)
 	case PURPOSE_CREATE:
 	case PURPOSE_UPDATE:
 	case PURPOSE_LIST:
+	case PURPOSE_UNREGISTER:
 		break;
 	}
 	return exchange_fail(x, EXCHANGE_UNSUPPORTED,
