@@ -101,10 +101,15 @@ static bool is_of_slot(const struct exchange *x, int error)
 	       error == -EEXIST || error == -EBUSY;
 }
 
-/* Whether the server said what became of it; else an intent stays (provider.h, INTENTS). */
-static bool is_settled(int error)
+/*
+ * Whether the server said what became of it; else an intent stays (provider.h, INTENTS). A refused
+ * credential says nothing of what it was sent for before; but it ends a login.
+ */
+static bool is_settled(enum purpose purpose, int error)
 {
-	return !error || is_final(error) || error == -EACCES || error == -EINVAL ||
+	if (is_final(error))
+		return purpose == PURPOSE_LOGIN;
+	return !error || error == -EACCES || error == -EINVAL ||
 	       error == -ENOTSUP || error == -EEXIST || error == -EBUSY;
 }
 
@@ -189,7 +194,8 @@ static void conclude(struct fetch *f, int error)
 				       .sent_boot_ms = f->sent_boot_ms,
 				       .sent_wall_ms = f->sent_wall_ms,
 				       .slot_only = is_of_slot(&f->exchange, error),
-				       .settled = is_settled(error) && !f->soft && !f->held };
+				       .settled = is_settled(f->exchange.purpose, error) &&
+					   !f->soft && !f->held };
 
 	if (error && !f->exchange.why.text[0])
 		sentence_set(&f->exchange.why, "%s", strerror(-error));

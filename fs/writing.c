@@ -11,6 +11,7 @@
 #include "name.h"
 #include "node.h"
 #include "transaction.h"
+#include "unregister.h"
 #include "waiting.h"
 
 /* A write or an unlink under way. */
@@ -78,7 +79,9 @@ static void on_done(void *ctx, int error)
 
 static bool withdraw(struct waiting *w)
 {
-	return transaction_withdraw(((struct change *)(void *)w)->transaction);
+	struct change *c = (struct change *)(void *)w;
+
+	return c->transaction && transaction_withdraw(c->transaction);
 }
 
 /* After the transaction was begun: it is over already, or is waited for. */
@@ -296,27 +299,69 @@ void writing_release(struct mount *m, fuse_ino_t ino)
 
 /* --- documents --------------------------------------------------------------------------------- */
 
+static void note_control(struct mount *m, int error, const struct sentence *why)
+{
+	m->tree->refused = (struct failure){ .error = error,
+					     .at_wall_ms = loop_wall(m->engine->loop),
+					     .why = *why };
+}
+
+static void on_unregistered(void *ctx, int error, const struct sentence *why)
+{
+	struct change *c = ctx;
+
+	note_control(c->mount, error, why);
+	on_done(c, error);
+}
+
+/* {"do":"unregister","provider":…} */
+static void unregister(struct mount *m, fuse_req_t req, const char *provider, size_t len)
+{
+	struct directory *d = provider ? tree_directory(m->tree, provider) : NULL;
+	struct sentence why;
+	struct change *c;
+
+	if (!d) {
+		sentence_set(&why, "there is no such provider: name it as `provider`");
+		note_control(m, -ENOENT, &why);
+		reply(req, -ENOENT, len);
+		return;
+	}
+	if (requests_is_replay(m->requests) && !d->account.registration) {
+		reply(req, 0, len); /* a predecessor did it and could not say so */
+		return;
+	}
+	c = change_new(m, req, len);
+	if (!c)
+		return;
+	unregister_begin(d, on_unregistered, c);
+	await(m, req, c);
+}
+
 static void write_control(struct mount *m, fuse_req_t req, const char *bytes, size_t len)
 {
-	struct failure *refused = &m->tree->refused;
 	struct sentence why = { "" };
 	JSON_AUTO *j = NULL;
 	const char *what;
 	int r = json_parse(bytes, len, &why, &j);
 
 	what = r ? NULL : json_string(j, "do");
+	if (what && !strcmp(what, "unregister")) {
+		unregister(m, req, json_string(j, "provider"), len);
+		return;
+	}
 	if (what && !strcmp(what, "reload")) {
 		r = m->hooks.reload(m->hooks.ctx, &why);
 	} else if (what && !strcmp(what, "upgrade")) {
 		r = m->hooks.upgrade(m->hooks.ctx, &why);
 	} else if (!r) {
-		sentence_set(&why, "say {\"do\":\"reload\"} or {\"do\":\"upgrade\"}");
+		sentence_set(&why, "say {\"do\":\"reload\"}, {\"do\":\"upgrade\"} or "
+				   "{\"do\":\"unregister\",\"provider\":\"…\"}");
 		r = -EINVAL;
 	}
-	*refused = (struct failure){ .error = r == -EBADMSG ? -EINVAL : r,
-				     .at_wall_ms = loop_wall(m->engine->loop),
-				     .why = why };
-	reply(req, refused->error, len);
+	r = r == -EBADMSG ? -EINVAL : r;
+	note_control(m, r, &why);
+	reply(req, r, len);
 }
 
 /* The slot that a new name's draft is for: there by now, there once, or to be made. */
