@@ -396,6 +396,10 @@ void transaction_write(struct slot *s, const char *bytes, size_t len, const stru
 		       transaction_done *done, void *ctx, struct transaction **ret)
 {
 	const struct config_provider *config = s->directory->account.config;
+	const struct document_slot place = { .type = config->type,
+					     .settings = config->settings,
+					     .name = s->name,
+					     .details = s->note ? s->note->details : NULL };
 	struct sentence why = { "" };
 	struct transaction *t;
 	int r = begin(s, done, ctx, &t);
@@ -405,8 +409,7 @@ void transaction_write(struct slot *s, const char *bytes, size_t len, const stru
 		done(ctx, r);
 		return;
 	}
-	r = document_read(config->type, config->settings, bytes, len, loop_wall(loop_of(t)), &why,
-			  &t->document);
+	r = document_read(&place, bytes, len, loop_wall(loop_of(t)), &why, &t->document);
 	if (!r)
 		r = send(t, owner, &why);
 	if (r < 0) {

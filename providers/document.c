@@ -51,9 +51,18 @@ static int check_members(const struct provider_type *type, const struct json *ob
 	return 0;
 }
 
-static int read_wish(const struct provider_type *type, const struct settings *settings,
-		     const struct json *object, struct sentence *why, struct document *d)
+static bool has_member(const struct json *object, const char *key)
 {
+	for (size_t i = 0; i < json_length(object); i++)
+		if (strcmp(json_key_at(object, i, NULL), key) == 0)
+			return true;
+	return false;
+}
+
+static int read_wish(const struct document_slot *slot, const struct json *object,
+		     struct sentence *why, struct document *d)
+{
+	const struct provider_type *type = slot->type;
 	struct sentence detail = {""};
 	int r;
 
@@ -66,10 +75,11 @@ static int read_wish(const struct provider_type *type, const struct settings *se
 		if (has_field(type->slot_fields, key))
 			r = settings_read_member(d->wish, object, key, &detail);
 	}
-	if (r == 0 && !d->token)
+	/* nothing is asked of a server for a token that is there already */
+	if (r == 0 && !(type->imports && has_member(object, "access_token")))
 		r = settings_check(d->wish, &detail);
 	if (r == 0 && type->check_wish)
-		r = type->check_wish(settings, d->wish, &detail);
+		r = type->check_wish(slot->settings, d->wish, &detail);
 	if (r < 0 && r != -ENOMEM) {
 		sentence_set(why, "the document: %s", detail.text);
 		return -EINVAL;
@@ -93,23 +103,37 @@ static int read_expires_in(const struct json *object, struct sentence *why, int6
 	return 0;
 }
 
-static bool has_member(const struct json *object, const char *key)
+/* Where neither the document nor the type says how long it lives, the token itself may. */
+static int complete_facts(const struct document_slot *slot, const struct document *d,
+			  const char *value, int64_t now_ms, struct sentence *why,
+			  struct token_facts *facts)
 {
-	for (size_t i = 0; i < json_length(object); i++)
-		if (strcmp(json_key_at(object, i, NULL), key) == 0)
-			return true;
-	return false;
+	struct sentence detail = {""};
+	int r = 0;
+
+	if (slot->type->import)
+		r = slot->type->import(slot->settings, d->wish, slot->name, slot->details, now_ms,
+				       facts, &detail);
+	if (r < 0)
+		return r == -EINVAL ? invalid(why, detail.text) : r;
+	if (facts->lifetime_ms == TOKEN_LIFETIME_UNSAID)
+		facts->lifetime_ms =
+			token_lifetime(value, strlen(value), TOKEN_LIFETIME_UNSAID, now_ms);
+	if (facts->lifetime_ms <= 0)
+		return invalid(why, "the access_token has expired already");
+	return 0;
 }
 
-static int read_token(const struct json *object, int64_t now_ms, struct sentence *why,
-		      struct document *d)
+static int read_token(const struct document_slot *slot, const struct json *object, int64_t now_ms,
+		      struct sentence *why, struct document *d)
 {
 	const char *value = json_string(object, "access_token");
-	struct token_facts facts = {.scope = json_string(object, "scope"),
+	struct token_facts facts = {.lifetime_ms = TOKEN_LIFETIME_UNSAID,
+				    .scope = json_string(object, "scope"),
 				    .audience = json_string(object, "audience")};
 	struct sentence detail = {""};
-	int64_t seconds = TOKEN_LIFETIME_UNSAID;
-	int r;
+	int64_t seconds;
+	int r = 0;
 
 	if (!has_member(object, "access_token"))
 		return has_member(object, "expires_in")
@@ -117,12 +141,15 @@ static int read_token(const struct json *object, int64_t now_ms, struct sentence
 			       : 0;
 	if (!value || !value[0])
 		return invalid(why, "access_token is a string");
-	r = has_member(object, "expires_in") ? read_expires_in(object, why, &seconds) : 0;
+	if (has_member(object, "expires_in")) {
+		r = read_expires_in(object, why, &seconds);
+		if (r == 0)
+			facts.lifetime_ms = token_lifetime(value, strlen(value), seconds, now_ms);
+	}
+	if (r == 0)
+		r = complete_facts(slot, d, value, now_ms, why, &facts);
 	if (r < 0)
 		return r;
-	facts.lifetime_ms = token_lifetime(value, strlen(value), seconds, now_ms);
-	if (facts.lifetime_ms <= 0)
-		return invalid(why, "the access_token has expired already");
 	r = token_new(value, strlen(value), &facts, &detail, &d->token);
 	return r == -EBADMSG ? invalid(why, detail.text) : r;
 }
@@ -140,25 +167,24 @@ static int read_refresh_token(const struct json *object, struct sentence *why, s
 	return r == -EFBIG ? invalid(why, "refresh_token is too long") : r;
 }
 
-static int read_object(const struct provider_type *type, const struct settings *settings,
-		       const struct json *object, int64_t now_ms, struct sentence *why,
-		       struct document *d)
+static int read_object(const struct document_slot *slot, const struct json *object, int64_t now_ms,
+		       struct sentence *why, struct document *d)
 {
-	int r = check_members(type, object, why);
+	int r = check_members(slot->type, object, why);
 
-	if (r == 0 && type->imports)
-		r = read_token(object, now_ms, why, d);
-	if (r == 0 && type->imports_refresh)
-		r = read_refresh_token(object, why, d);
 	if (r == 0)
-		r = read_wish(type, settings, object, why, d);
+		r = read_wish(slot, object, why, d);
+	if (r == 0 && slot->type->imports)
+		r = read_token(slot, object, now_ms, why, d);
+	if (r == 0 && slot->type->imports_refresh)
+		r = read_refresh_token(object, why, d);
 	return r;
 }
 
-int document_read(const struct provider_type *type, const struct settings *settings,
-		  const char *bytes, size_t len, int64_t now_ms, struct sentence *why,
-		  struct document *ret)
+int document_read(const struct document_slot *slot, const char *bytes, size_t len, int64_t now_ms,
+		  struct sentence *why, struct document *ret)
 {
+	const struct provider_type *type = slot->type;
 	struct document d = {0};
 	struct sentence detail = {""};
 	JSON_AUTO *object = NULL;
@@ -179,7 +205,7 @@ int document_read(const struct provider_type *type, const struct settings *setti
 		sentence_set(why, "the document is not a JSON object");
 		return -EINVAL;
 	}
-	r = read_object(type, settings, object, now_ms, why, &d);
+	r = read_object(slot, object, now_ms, why, &d);
 	if (r < 0) {
 		document_finish(&d);
 		return r;

@@ -21,14 +21,21 @@ struct document {
 	struct secret *refresh_token; /* imported, or NULL */
 };
 
+/* The slot that a document is written to; all of it borrowed. */
+struct document_slot {
+	const struct provider_type *type;
+	const struct settings *settings; /* of the provider's section */
+	const char *name;
+	const char *details; /* as the slot was listed last (JSON), or NULL */
+};
+
 /*
  * -EINVAL: not JSON, not an object, an unknown member (the sentence lists the known ones), a wrong
  * value, an import that the type cannot take, a wish that its check_wish refuses; -ENOTSUP: the type
  * takes no documents at all; -ENOMEM. `why` is set; it never quotes the document.
  */
-int document_read(const struct provider_type *type, const struct settings *settings,
-		  const char *bytes, size_t len, int64_t now_ms, struct sentence *why,
-		  struct document *ret);
+int document_read(const struct document_slot *slot, const char *bytes, size_t len, int64_t now_ms,
+		  struct sentence *why, struct document *ret);
 void document_finish(struct document *d);
 
 #endif

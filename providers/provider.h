@@ -261,6 +261,16 @@ struct provider_type {
 			  struct sentence *why);
 
 	/*
+	 * What a token imported into slot `name` is, for what its document does not say: sets
+	 * token_type, id, and lifetime_ms where it is TOKEN_LIFETIME_UNSAID. `wish` is never NULL
+	 * when the type has slot_fields; `details` as in struct exchange. Strings are literals or
+	 * borrowed from the arguments. 0, or -EINVAL and why. NULL: Bearer, and token_lifetime().
+	 */
+	int (*import)(const struct settings *s, const struct settings *wish, const char *name,
+		      const char *details, int64_t now_ms, struct token_facts *facts,
+		      struct sentence *why);
+
+	/*
 	 * The next step. EXCHANGE_ASK with a request, or an outcome. Negative: -ENOMEM, -EFBIG.
 	 * x->request is empty when `ask` is called.
 	 */

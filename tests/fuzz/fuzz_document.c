@@ -10,13 +10,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void read_as(const struct provider_type *type, const char *bytes, size_t len)
 {
 	SETTINGS_AUTO *settings = NULL;
+	struct document_slot slot;
 	struct document d = {0};
 	struct sentence why = {""};
 	int r;
 
 	if (settings_new(type->fields, &settings) < 0)
 		return;
-	r = document_read(type, settings, bytes, len, INT64_C(1700000000000), &why, &d);
+	slot = (struct document_slot){.type = type, .settings = settings, .name = "fuzz"};
+	r = document_read(&slot, bytes, len, INT64_C(1700000000000), &why, &d);
 	if (r < 0 && r != -ENOMEM && (!why.text[0] || d.wish || d.token || d.refresh_token))
 		abort();
 	if (r == 0 && type->slot_fields && !d.wish)

@@ -19,11 +19,12 @@ struct reader {
 static int read_as(struct reader *r, const char *type_name, const char *text)
 {
 	const struct provider_type *type = provider_type_find(type_name);
+	struct document_slot slot;
 
 	assert_non_null(type);
 	assert_int_equal(settings_new(type->fields, &r->settings), 0);
-	return document_read(type, r->settings, text, strlen(text), INT64_C(1700000000000), &r->why,
-			     &r->d);
+	slot = (struct document_slot){.type = type, .settings = r->settings, .name = "access_token"};
+	return document_read(&slot, text, strlen(text), INT64_C(1700000000000), &r->why, &r->d);
 }
 
 static void reader_finish(struct reader *r)
