@@ -11,6 +11,7 @@ const struct provider_type *const *provider_types(void)
 		&siemens_iem_type,
 		&siemens_ied_type,
 		&siemens_iehub_type,
+		&controlm_type,
 		&catalyst_type,
 		&cisco_iotod_type,
 		&cisco_ei_type,

@@ -13,6 +13,7 @@ extern const struct provider_type indigo_iam_type;
 extern const struct provider_type siemens_iem_type;
 extern const struct provider_type siemens_ied_type;
 extern const struct provider_type siemens_iehub_type;
+extern const struct provider_type controlm_type;
 extern const struct provider_type catalyst_type;
 extern const struct provider_type cisco_iotod_type;
 extern const struct provider_type cisco_ei_type;
