@@ -368,18 +368,31 @@ static void print_line(struct printer *p)
 		buffer_text(p->out, " ");
 }
 
+/* How many bytes stand for themselves in a string. */
+static size_t plain_len(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && (unsigned char)text[n] >= ' ' && text[n] != '"' && text[n] != '\\' &&
+	       text[n] != 0x7f)
+		n++;
+	return n;
+}
+
 static void print_string(struct printer *p, const char *text, size_t len)
 {
 	buffer_text(p->out, "\"");
 	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+		size_t plain = plain_len(text + i, len - i);
 
-		if (c == '"' || c == '\\')
-			buffer_text(p->out, "\\");
-		if (c < ' ' || c == 0x7f)
-			buffer_format(p->out, "\\u%04x", c);
+		buffer_append(p->out, text + i, plain);
+		i += plain;
+		if (i == len)
+			break;
+		if (text[i] == '"' || text[i] == '\\')
+			buffer_format(p->out, "\\%c", text[i]);
 		else
-			buffer_append(p->out, &c, 1);
+			buffer_format(p->out, "\\u%04x", (unsigned char)text[i]);
 	}
 	buffer_text(p->out, "\"");
 }
