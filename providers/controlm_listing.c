@@ -32,14 +32,14 @@ static bool is_told(const char *key, const struct json *value)
 void controlm_describe(const struct json *token, const struct json *else_from, struct buffer *out)
 {
 	/* never tokenValue; the last four are of agents' tokens */
+	/* clang-format off */
 	static const char *const keys[] = {
-		"tokenName",   "tokenType",	  "user",   "roles",	  "expirationDate",
-		"createdDate", "lastUpdatedDate", "server", "serverHost", "serverId",
-		"tag"
+		"tokenName", "tokenType", "user", "roles", "expirationDate", "createdDate",
+		"lastUpdatedDate", "server", "serverHost", "serverId", "tag",
 	};
-	const char *comma = "";
+	/* clang-format on */
+	const char *before = "{\"";
 
-	buffer_text(out, "{");
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
 		const struct json *value = json_get(token, keys[i]);
 
@@ -47,11 +47,13 @@ void controlm_describe(const struct json *token, const struct json *else_from, s
 			value = json_get(else_from, keys[i]);
 		if (!is_told(keys[i], value))
 			continue;
-		buffer_format(out, "%s\"%s\":", comma, keys[i]);
+		buffer_text(out, before);
+		buffer_text(out, keys[i]);
+		buffer_text(out, "\":");
 		json_print(value, false, out);
-		comma = ",";
+		before = ",\"";
 	}
-	buffer_text(out, "}");
+	buffer_text(out, before[0] == '{' ? "{}" : "}");
 }
 
 /* ---- the list ---- */
