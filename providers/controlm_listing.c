@@ -71,9 +71,6 @@ static int list_one(struct exchange *x, const struct json *token, struct buffer 
 
 	if (!name || !name[0])
 		return garbled(x, "has one without a tokenName");
-	/* our own name for the login; the file cannot be both */
-	if (controlm_is_session(x->settings, name))
-		return 0;
 	buffer_clear(details);
 	controlm_describe(token, NULL, details);
 	r = buffer_error(details);

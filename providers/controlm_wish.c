@@ -185,7 +185,8 @@ int controlm_wanted(const struct exchange *x, struct json **ret)
 					    "serverHost", "serverId",	    "tag" };
 	JSON_AUTO *listed = NULL;
 	struct json *wanted;
-	int r = x->details ? parse(x->details, &listed) : 0;
+	bool updates = x->purpose == PURPOSE_UPDATE && x->details;
+	int r = updates ? parse(x->details, &listed) : 0;
 
 	if (r == -ENOMEM)
 		return r;
