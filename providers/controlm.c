@@ -142,9 +142,11 @@ static int plan(struct exchange *x)
 		x->step = CONTROLM_LIST;
 		return EXCHANGE_ASK;
 	case PURPOSE_LOGIN:
+	case PURPOSE_UNREGISTER:
 		break;
 	}
-	return exchange_fail(x, EXCHANGE_UNSUPPORTED, "nobody has to log in to Control-M by hand");
+	return exchange_fail(x, EXCHANGE_UNSUPPORTED,
+			     "nobody logs in to Control-M by hand, and no client registers itself there");
 }
 
 /* LOGOUT brings its session with it. */

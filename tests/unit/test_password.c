@@ -166,9 +166,11 @@ static void test_every_type_imports_a_token(void **state)
 		struct sentence why = { "" };
 		struct document d;
 
-		assert_int_equal(document_read(provider_type_find(types[i]), s, text, strlen(text),
-					       NOW, &why, &d),
-				 0);
+		const struct document_slot slot = { .type = provider_type_find(types[i]),
+						    .settings = s,
+						    .name = "access_token" };
+
+		assert_int_equal(document_read(&slot, text, strlen(text), NOW, &why, &d), 0);
 		assert_string_equal(token_value(d.token), "abc");
 		assert_int_equal(token_facts(d.token)->lifetime_ms, 300000);
 		document_finish(&d);
@@ -185,9 +187,11 @@ static void test_no_type_imports_a_refresh_token(void **state)
 		struct sentence why = { "" };
 		struct document d;
 
-		assert_int_equal(document_read(provider_type_find(types[i]), s, text, strlen(text),
-					       NOW, &why, &d),
-				 -EINVAL);
+		const struct document_slot slot = { .type = provider_type_find(types[i]),
+						    .settings = s,
+						    .name = "access_token" };
+
+		assert_int_equal(document_read(&slot, text, strlen(text), NOW, &why, &d), -EINVAL);
 		assert_non_null(strstr(why.text, "refresh_token"));
 	}
 }
