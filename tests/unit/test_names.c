@@ -48,11 +48,11 @@ static void every_name_is_found_whatever_comes_and_goes(void **state)
 		n = in[i] ? n + 1 : n - 1;
 		assert_int_equal(t.n, n);
 	}
-	for (unsigned int i = 0; i < MANY; i++) {
+	for (unsigned int i = 0; i < MANY; i++)
 		assert_ptr_equal(names_find(&t, slots[i]->name), in[i] ? slots[i] : NULL);
-		free(slots[i]);
-	}
 	names_finish(&t);
+	for (unsigned int i = 0; i < MANY; i++)
+		free(slots[i]);
 }
 
 static void a_name_is_there_once(void **state)
