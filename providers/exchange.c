@@ -71,30 +71,15 @@ int exchange_fail(struct exchange *x, enum exchange_outcome outcome, const char 
 	return (int)outcome;
 }
 
-/* Whether `piece` bytes in a row of the text, or the whole of a shorter secret, are in both. */
-static bool share_piece(const char *text, const char *bytes, size_t len, size_t piece)
-{
-	size_t text_len = strlen(text);
-
-	if (len == 0)
-		return false;
-	if (len < piece)
-		return memmem(text, text_len, bytes, len) != NULL;
-	for (size_t i = 0; i + piece <= text_len; i++)
-		if (memmem(bytes, len, text + i, piece))
-			return true;
-	return false;
-}
-
 static bool shares_secret(const char *text, const struct secret *s)
 {
-	return s && share_piece(text, secret_bytes(s), secret_len(s), PIECE_OF_SECRET);
+	return s && sentence_tells(text, secret_bytes(s), secret_len(s), PIECE_OF_SECRET);
 }
 
 static bool shares_request(const char *text, const struct buffer *b)
 {
 	return b->len >= PIECE_OF_REQUEST &&
-	       share_piece(text, buffer_string(b), b->len, PIECE_OF_REQUEST);
+	       sentence_tells(text, buffer_string(b), b->len, PIECE_OF_REQUEST);
 }
 
 static bool tells_secret(const struct exchange *x, const char *text)
@@ -108,10 +93,10 @@ static bool tells_secret(const struct exchange *x, const char *text)
 	    shares_secret(text, x->registration) || shares_secret(text, x->ret_registration))
 		return true;
 	if (x->given &&
-	    share_piece(text, token_value(x->given), token_len(x->given), PIECE_OF_SECRET))
+	    sentence_tells(text, token_value(x->given), token_len(x->given), PIECE_OF_SECRET))
 		return true;
 	if (x->token &&
-	    share_piece(text, token_value(x->token), token_len(x->token), PIECE_OF_SECRET))
+	    sentence_tells(text, token_value(x->token), token_len(x->token), PIECE_OF_SECRET))
 		return true;
 	return shares_request(text, &x->request.header) || shares_request(text, &x->request.body);
 }

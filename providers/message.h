@@ -46,6 +46,8 @@ struct response {
 	size_t len;
 	int64_t date_ms;         /* the server's Date, since the epoch; -1 unknown */
 	int64_t retry_after_ms;  /* from Retry-After, seconds or date (wire C10); -1 none */
+	const char *complaint;   /* of a program: the first line of its standard error, for
+				    exchange_quote() alone; or NULL */
 	int64_t max_age_ms;      /* how long it may be kept, from Cache-Control (wire M5); -1 unknown */
 };
 

@@ -92,7 +92,7 @@ enum exchange_outcome {
 	EXCHANGE_IN_USE,      /* REVOKE: it is the credential that we ourselves live on */
 };
 
-/* How a program is run (EXCHANGE_RUN), see fs/command. */
+/* How a program is run (EXCHANGE_RUN), see fs/command; it prints at most request.answer_max bytes. */
 struct errand {
 	const char *line; /* borrowed from the settings; words, or shell text */
 	bool shell;       /* give the line to /bin/sh -c */

@@ -75,3 +75,17 @@ void sentence_quote(struct sentence *s, const char *foreign)
 	if (left > sizeof ", \"\"")
 		snprintf(s->text + len, left, ", \"%.*s\"", (int)(left - sizeof ", \"\""), quote);
 }
+
+bool sentence_tells(const char *text, const char *bytes, size_t len, size_t piece)
+{
+	size_t text_len = strlen(text);
+
+	if (len == 0)
+		return false;
+	if (len < piece)
+		return memmem(text, text_len, bytes, len) != NULL;
+	for (size_t i = 0; i + piece <= text_len; i++)
+		if (memmem(bytes, len, text + i, piece))
+			return true;
+	return false;
+}

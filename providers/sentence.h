@@ -9,6 +9,8 @@
 #ifndef TOKENFS_SENTENCE_H
 #define TOKENFS_SENTENCE_H
 
+#include <stdbool.h>
+
 #include "buffer.h"
 
 struct sentence {
@@ -21,5 +23,11 @@ void sentence_set(struct sentence *s, const char *format, ...)
 
 /* Appends `, "…"` with the printable part of foreign text, at most 160 bytes of it. */
 void sentence_quote(struct sentence *s, const char *foreign);
+
+/*
+ * Whether the text gives the bytes away: `piece` of them in a row, or the whole of fewer bytes, are
+ * in it. What may not be told is found so before it is quoted.
+ */
+bool sentence_tells(const char *text, const char *bytes, size_t len, size_t piece);
 
 #endif
