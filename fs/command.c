@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -16,6 +17,14 @@
 #define CHUNK 4096
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
+#define SHELL "/bin/sh"
+
+/* So many bytes in a row of what it printed give it away. */
+#define PIECE_OF_OUTPUT 8u
+
+/* As shells tell it. */
+#define ENDED_BY_SIGNAL 128
+
 /* A killed program is gone within this, or it is waited for by the loop. */
 #define REAP_MS 10
 
@@ -23,7 +32,7 @@ struct command {
 	struct loop *loop;
 	command_done *done; /* NULL: it is over, and only has to be reaped */
 	void *ctx;
-	pid_t pid; /* and its process group */
+	pid_t pid; /* of the keeper, and its process group */
 	struct watch ended;
 	struct watch out, err;
 	struct timer limit;
@@ -122,6 +131,25 @@ static int split(const char *line, struct program *p, struct sentence *why)
 		sentence_set(why, "the command has no words");
 		return -EINVAL;
 	}
+	return 0;
+}
+
+/* The words of the line, or the shell's. */
+static int take_line(const struct command_order *order, struct program *p, struct sentence *why)
+{
+	static char shell[] = SHELL, option[] = "-c";
+
+	if (!order->shell)
+		return split(order->line, p, why);
+	p->text = strdup(order->line);
+	p->words = calloc(4, sizeof(char *));
+	if (!p->text || !p->words) {
+		sentence_set(why, "no memory to run a command");
+		return -ENOMEM;
+	}
+	p->words[0] = shell;
+	p->words[1] = option;
+	p->words[2] = p->text;
 	return 0;
 }
 
@@ -230,7 +258,6 @@ static _Noreturn void become(const struct program *p, pid_t parent, int fds[4])
 	} environment = { .given = p->environment };
 	int error;
 
-	setsid();
 	reset_signals();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	error = getppid() == parent ? take_fds(fds) : -ECHILD;
@@ -241,6 +268,59 @@ static _Noreturn void become(const struct program *p, pid_t parent, int fds[4])
 	/* whoever reads this is dead if it cannot be written */
 	(void)!write(fds[3], &error, sizeof error);
 	_exit(127);
+}
+
+/*
+ * The keeper. It is a copy of the worker, so it is neither dumped nor swapped, and lets go of every
+ * descriptor. Signals cannot end it, so that it is there when it is needed; but for SIGKILL, and then
+ * the program ends with it.
+ */
+
+static _Noreturn void end_like(int status)
+{
+	if (WIFSIGNALED(status)) {
+		reset_signals();
+		kill(getpid(), WTERMSIG(status));
+	}
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 127);
+}
+
+static _Noreturn void watch_over(pid_t program, pid_t worker, const sigset_t *signals)
+{
+	int status;
+
+	for (;;) {
+		if (getppid() != worker)
+			kill(0, SIGKILL);
+		if (waitpid(program, &status, WNOHANG) == program)
+			end_like(status);
+		sigwaitinfo(signals, NULL);
+	}
+}
+
+static _Noreturn void keep(const struct program *p, pid_t worker, int fds[4])
+{
+	pid_t program, keeper = getpid();
+	sigset_t all;
+	int error;
+
+	setsid();
+	reset_signals(); /* an ignored SIGCHLD would tell nothing */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	prctl(PR_SET_DUMPABLE, 0);
+	prctl(PR_SET_PDEATHSIG, SIGUSR1);
+	program = fork();
+	if (program == 0)
+		become(p, keeper, fds);
+	if (program < 0) {
+		error = -errno;
+		(void)!write(fds[3], &error, sizeof error);
+		_exit(127);
+	}
+	close_range(0, ~0U, 0);
+	mlockall(MCL_CURRENT | MCL_ONFAULT);
+	watch_over(program, worker, &all);
 }
 
 /* Starting. */
@@ -272,7 +352,7 @@ static int spawn(const struct program *p, int in, int out, int err, pid_t *ret)
 	if (pid < 0)
 		return -errno;
 	if (!pid)
-		become(p, parent, (int[]){ in, out, err, tell });
+		keep(p, parent, (int[]){ in, out, err, tell });
 	fd_close(&tell);
 	r = exec_result(told);
 	if (r < 0) {
@@ -362,11 +442,38 @@ static void end_by_force(struct command *c)
 
 static void give_up(struct command *c, int error, const struct sentence *why)
 {
+	const struct command_result result = {
+		.error = error, .status = -1, .output = "", .complaint = "", .why = why
+	};
 	command_done *done = c->done;
 	void *ctx = c->ctx;
 
 	end_by_force(c);
-	done(ctx, error, "", 0, why);
+	done(ctx, &result);
+}
+
+/* How much it printed, but for the white space at the end. */
+static size_t printed(const struct command *c)
+{
+	const char *output = buffer_string(&c->output);
+	size_t len = c->output.len;
+
+	while (len && strchr(" \t\r\n", output[len - 1]))
+		len--;
+	return len;
+}
+
+/* Programs quote what they choke on: judged as it came, and as it would be shown. */
+static const char *complaint(const struct command *c)
+{
+	const char *output = buffer_string(&c->output);
+	struct sentence shown = { "" };
+
+	sentence_quote(&shown, c->first_line);
+	if (sentence_tells(c->first_line, output, printed(c), PIECE_OF_OUTPUT) ||
+	    sentence_tells(shown.text, output, printed(c), PIECE_OF_OUTPUT))
+		return "";
+	return c->first_line;
 }
 
 static void explain_end(const struct command *c, const siginfo_t *how, struct sentence *why)
@@ -375,7 +482,7 @@ static void explain_end(const struct command *c, const siginfo_t *how, struct se
 		sentence_set(why, "the command ended with status %d", how->si_status);
 	else
 		sentence_set(why, "the command was ended by signal %d", how->si_status);
-	sentence_quote(why, c->first_line);
+	sentence_quote(why, complaint(c));
 }
 
 static void refuse_size(struct command *c)
@@ -383,7 +490,7 @@ static void refuse_size(struct command *c)
 	struct sentence why;
 
 	if (buffer_error(&c->output) == -EFBIG)
-		sentence_set(&why, "the command printed more than %u bytes", LIMIT_SECRET);
+		sentence_set(&why, "the command printed more than %zu bytes", c->output.max);
 	else
 		sentence_set(&why, "no memory for what the command printed");
 	give_up(c, buffer_error(&c->output), &why);
@@ -462,20 +569,26 @@ static void on_limit(struct timer *t)
 
 	sentence_set(&why, "the command did not end within %lld ms and was killed",
 		     (long long)c->timeout_ms);
-	sentence_quote(&why, c->first_line);
+	sentence_quote(&why, complaint(c));
 	give_up(c, -ETIMEDOUT, &why);
 }
 
 static void tell_end(struct command *c, const siginfo_t *how)
 {
 	struct sentence why = { "" };
+	struct command_result result = { .status = how->si_status,
+					 .output = buffer_string(&c->output),
+					 .len = c->output.len,
+					 .complaint = complaint(c),
+					 .why = &why };
 
-	if (how->si_code == CLD_EXITED && how->si_status == 0) {
-		c->done(c->ctx, 0, buffer_string(&c->output), c->output.len, &why);
-		return;
+	if (how->si_code != CLD_EXITED)
+		result.status += ENDED_BY_SIGNAL;
+	if (result.status) {
+		explain_end(c, how, &why);
+		result.error = -ECHILD;
 	}
-	explain_end(c, how, &why);
-	c->done(c->ctx, -ECHILD, "", 0, &why);
+	c->done(c->ctx, &result);
 }
 
 /* All that it printed is in the pipes now; children that hold them open are not waited for. */
@@ -500,7 +613,7 @@ static void on_end(struct watch *w, short revents)
 	command_free(c);
 }
 
-static int command_new(struct loop *loop, struct command **ret)
+static int command_new(struct loop *loop, const struct command_order *order, struct command **ret)
 {
 	struct command *c;
 
@@ -508,7 +621,8 @@ static int command_new(struct loop *loop, struct command **ret)
 	if (!c)
 		return -ENOMEM;
 	c->loop = loop;
-	c->output = BUFFER_INIT(LIMIT_SECRET);
+	c->output = BUFFER_INIT(order->output_max);
+	c->timeout_ms = order->timeout_ms;
 	c->ended = (struct watch){ .fd = -1, .events = POLLIN, .ready = on_end, .ctx = c };
 	c->out = (struct watch){ .fd = -1, .events = POLLIN, .ready = on_output, .ctx = c };
 	c->err = (struct watch){ .fd = -1, .events = POLLIN, .ready = on_errors, .ctx = c };
@@ -517,24 +631,23 @@ static int command_new(struct loop *loop, struct command **ret)
 	return 0;
 }
 
-int command_start(struct loop *loop, const char *line, int64_t timeout_ms, command_done *done,
+int command_start(struct loop *loop, const struct command_order *order, command_done *done,
 		  void *ctx, struct sentence *why, struct command **ret)
 {
 	PROGRAM_AUTO program = { 0 };
 	COMMAND_AUTO *c = NULL;
 	int r;
 
-	r = split(line, &program, why);
+	r = take_line(order, &program, why);
 	if (r < 0)
 		return r;
 	set_environment(&program);
 	r = find_path(&program);
 	if (r == 0)
-		r = command_new(loop, &c);
+		r = command_new(loop, order, &c);
 	if (r == 0) {
 		c->done = done;
 		c->ctx = ctx;
-		c->timeout_ms = timeout_ms;
 		r = start(c, &program);
 	}
 	if (r < 0) {

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command: runs a program that prints a secret (KEY-command) and hands over what it printed.
+ * command: runs a program that prints a secret (KEY-command, EXCHANGE_RUN) and hands over what it
+ * printed.
  *
- * No shell: the line is split into words at spaces, with '…' and "…" for words that hold some. The
- * program gets PATH, HOME, LANG and nothing else of the environment, no terminal, its own process
- * group, and is killed with it at the time limit. Standard output is at most LIMIT_SECRET and is
- * wiped; standard error is read and its first line goes into the sentence of a failure, printable
- * characters only.
+ *	worker --- keeper --- the program --- what that starts
+ *	           |____________ one process group ____________|
+ *
+ * No shell, unless it is asked for: the line is split into words at spaces, with '…' and "…" for words
+ * that hold some. The program gets PATH, HOME, LANG and nothing else of the environment, no terminal,
+ * its own process group, and is killed with it at the time limit. The keeper is there for the day on
+ * which the worker dies: it kills the group then, and otherwise ends as the program does.
+ *
+ * Standard output has a maximum and is wiped. Standard error is read, and its first line is kept for
+ * the sentence of a failure: printable characters only, and nothing of what is on standard output.
  */
 #ifndef TOKENFS_COMMAND_H
 #define TOKENFS_COMMAND_H
@@ -16,15 +22,30 @@
 
 struct command;
 
-/*
- * `error` 0: `output` is what it printed (borrowed, wiped after the call). Else -ETIMEDOUT, -EFBIG,
- * -ECHILD (exit status not 0, or a signal), and why.
- */
-typedef void command_done(void *ctx, int error, const char *output, size_t len,
-			  const struct sentence *why);
+struct command_order {
+	const char *line;  /* borrowed for the call */
+	bool shell;        /* /bin/sh -c LINE */
+	size_t output_max; /* in bytes */
+	int64_t timeout_ms;
+};
 
-/* 0; -EINVAL (quotes that do not close, no words), -ENOENT or what fork and exec say, and why. */
-int command_start(struct loop *loop, const char *line, int64_t timeout_ms, command_done *done,
+/* All of it is borrowed for the call of `done`, and wiped after it. */
+struct command_result {
+	int error;             /* 0, -ETIMEDOUT, -EFBIG, -ENOMEM, -ECHILD: status is not 0 */
+	int status;            /* what it ended with; 128 + n: by signal n, as shells say it */
+	const char *output;    /* what it printed, with error 0 and -ECHILD; followed by a NUL */
+	size_t len;
+	const char *complaint; /* the first line of standard error, for sentence_quote(); or "" */
+	const struct sentence *why;
+};
+
+typedef void command_done(void *ctx, const struct command_result *result);
+
+/*
+ * `done` is called from the loop, never from inside. 0; -EINVAL (quotes that do not close, no words),
+ * -ENOENT or what fork and exec say, and why.
+ */
+int command_start(struct loop *loop, const struct command_order *order, command_done *done,
 		  void *ctx, struct sentence *why, struct command **ret);
 void command_cancel(struct command *c); /* kills it, no call of `done`; takes NULL */
 

@@ -107,6 +107,20 @@ static int read_source(const struct config_provider *p, const struct secret_sour
 	return set_secret(p, source, buffer_string(&content), content.len, why);
 }
 
+static int run_source(struct gathering *g, const struct secret_source *source, struct sentence *why)
+{
+	const struct command_order order = { .line = source->where,
+					     .output_max = LIMIT_SECRET,
+					     .timeout_ms = g->timeout_ms };
+	int r;
+
+	g->source = source;
+	r = command_start(g->loop, &order, g->printed, g, why, &g->command);
+	if (r)
+		return r == -ENOMEM ? r : -ENOKEY;
+	return GATHER_WAITS;
+}
+
 /* The sources from `s` on: files at once, up to a command that must run. */
 static int gather_from(struct gathering *g, const struct secret_source *s, struct sentence *why)
 {
@@ -116,29 +130,25 @@ static int gather_from(struct gathering *g, const struct secret_source *s, struc
 		if (s->place != SECRET_COMMAND) {
 			r = read_source(g->provider, s, why);
 		} else if (!settings_secret(g->provider->settings, s->key)) {
-			g->source = s;
-			r = command_start(g->loop, s->where, g->timeout_ms, g->printed, g, why,
-					  &g->command);
-			return r ? (r == -ENOMEM ? r : -ENOKEY) : GATHER_WAITS;
+			return run_source(g, s, why);
 		}
 	}
 	return r;
 }
 
-static void on_output(void *ctx, int error, const char *output, size_t len,
-		      const struct sentence *why)
+static void on_output(void *ctx, const struct command_result *result)
 {
 	struct gathering *g = ctx;
-	struct sentence said = *why;
+	struct sentence said = *result->why;
 	int r;
 
 	g->command = NULL;
-	if (error) {
+	if (result->error) {
 		r = -ENOKEY;
 		sentence_set(&said, "%s-command of [%s] failed: %s", g->source->key,
-			     g->provider->name, why->text);
+			     g->provider->name, result->why->text);
 	} else {
-		r = set_secret(g->provider, g->source, output, len, &said);
+		r = set_secret(g->provider, g->source, result->output, result->len, &said);
 		if (!r)
 			r = gather_from(g, g->source->next, &said);
 	}

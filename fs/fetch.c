@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include "command.h"
 #include "credential.h"
 #include "http.h"
 #include "log.h"
@@ -40,6 +41,8 @@ struct fetch {
 	void (*pause)(void *ctx, struct exchange *x);
 	need_done *given; /* goes on with the token */
 	http_done *heard; /* goes on with the response */
+	struct command *command;
+	command_done *printed; /* goes on with the output */
 	struct token *(*token)(void *ctx);
 	fetch_done *done;
 	void *ctx;
@@ -170,6 +173,7 @@ static void release(struct fetch *f)
 	timer_stop(loop_of(f), &f->timer);
 	credential_cancel(f->gathering);
 	http_cancel(f->transfer);
+	command_cancel(f->command);
 	if (f->need)
 		f->grant->account->needs->cancel(f->need);
 	token_unref(f->exchange.token);
@@ -243,6 +247,28 @@ static int send_request(struct fetch *f)
 	return r;
 }
 
+/* As send_request(). No such program, no process to be had: that may be better in a while. */
+static int run_errand(struct fetch *f)
+{
+	struct exchange *x = &f->exchange;
+	int64_t now = loop_now(loop_of(f));
+	const struct command_order order = {
+		.line = x->errand.line,
+		.shell = x->errand.shell,
+		.output_max = x->request.answer_max,
+		.timeout_ms = f->deadline > now ? f->deadline - now : 1,
+	};
+	int r;
+
+	if (!f->sent && x->purpose == PURPOSE_FETCH)
+		grant_spend(f->grant);
+	f->sent_boot_ms = now;
+	f->sent_wall_ms = loop_wall(loop_of(f));
+	r = command_start(loop_of(f), &order, f->printed, f, &x->why, &f->command);
+	f->sent = f->sent || !r;
+	return r < 0 && r != -EINVAL && r != -ENOMEM ? EXCHANGE_BUSY : r;
+}
+
 static void set_deadline(struct fetch *f)
 {
 	int64_t limit = account_timeout(f->grant->account);
@@ -304,6 +330,10 @@ static void advance(struct fetch *f)
 		if (r == -EINVAL)
 			sentence_set(&x->why, "no request goes to %s: it is neither https nor loopback",
 				     buffer_string(&x->request.url));
+	} else if (r == EXCHANGE_RUN) {
+		r = run_errand(f);
+		if (!r)
+			return;
 	} else if (goes_on(f, &r)) {
 		return;
 	}
@@ -370,6 +400,23 @@ static void on_response(void *ctx, int error, bool sent, const struct response *
 		advance(f);
 	else if (!goes_on(f, &r))
 		conclude(f, r < 0 ? r : outcome_errno((enum exchange_outcome)r));
+}
+
+/* What a program printed is heard like a response; its exit status is the provider's to judge. */
+static void on_printed(void *ctx, const struct command_result *result)
+{
+	struct fetch *f = ctx;
+	const struct response response = { .status = result->status,
+					   .type = "",
+					   .body = result->output,
+					   .len = result->len,
+					   .complaint = result->complaint,
+					   .date_ms = -1,
+					   .retry_after_ms = -1,
+					   .max_age_ms = -1 };
+
+	f->command = NULL;
+	on_response(f, result->error == -ECHILD ? 0 : result->error, true, &response, result->why);
 }
 
 static void on_gathered(void *ctx, int error, const struct sentence *why)
@@ -457,6 +504,7 @@ int fetch_start(struct grant *grant, const struct fetch_order *order, fetch_done
 			     .keep = order->keep,
 			     .pause = order->pause,
 			     .details = order->details ? strdup(order->details) : NULL,
+			     .printed = on_printed,
 			     .done = done,
 			     .ctx = ctx };
 	f->timer = (struct timer){ .due = on_timer, .ctx = f };
@@ -517,7 +565,7 @@ void fetch_end(struct fetch *f)
 
 bool fetch_is_asking(const struct fetch *f)
 {
-	return f->transfer != NULL;
+	return f->transfer || f->command;
 }
 
 void fetch_abort(struct fetch *f)
@@ -525,8 +573,10 @@ void fetch_abort(struct fetch *f)
 	f->held = true;
 	credential_cancel(f->gathering);
 	http_cancel(f->transfer);
+	command_cancel(f->command);
 	f->gathering = NULL;
 	f->transfer = NULL;
+	f->command = NULL;
 	if (f->need)
 		f->grant->account->needs->cancel(f->need);
 	f->need = NULL;

@@ -63,7 +63,7 @@ struct grant *fetch_grant(const struct fetch *f);
  */
 void fetch_end(struct fetch *f);
 
-/* Whether its request is on the wire. */
+/* Whether its request is on the wire, or its program runs. */
 bool fetch_is_asking(const struct fetch *f);
 
 /* The worker ends: `done` is called with -EINTR, whatever was sent. */

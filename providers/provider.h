@@ -77,7 +77,7 @@ enum exchange_outcome {
 	EXCHANGE_ASK = 1,     /* ask: `request` is to be sent. hear: call `ask` for one more */
 	EXCHANGE_WAIT,        /* call `ask` again after `wait_ms`: a person acts */
 	EXCHANGE_KEEP,        /* store ret_intent, ret_registration, ret_grant; then call `ask` */
-	EXCHANGE_RUN,         /* ask: `command` is to be run; `hear` gets what it printed */
+	EXCHANGE_RUN,         /* ask: `errand` is to be run; `hear` gets what it printed */
 	EXCHANGE_NEED,        /* ask: the token of slot `need`; call `ask` again with it in `given` */
 	EXCHANGE_DENIED,      /* the credential was refused: never sent again until something changes */
 	EXCHANGE_FORBIDDEN,   /* the server knows us and says no to this (scope, audience, role) */

@@ -19,9 +19,10 @@
 
 struct run {
 	struct loop *loop;
-	int calls, error;
+	int calls, error, status;
 	char *output; /* one byte more than LIMIT_SECRET, and a NUL */
 	size_t len;
+	char complaint[LIMIT_SENTENCE];
 	struct sentence why;
 };
 
@@ -42,31 +43,54 @@ static void tear_down(struct run *run)
 	free(run->output);
 }
 
-static void note_done(void *ctx, int error, const char *output, size_t len,
-		      const struct sentence *why)
+static void note_done(void *ctx, const struct command_result *result)
 {
 	struct run *run = ctx;
 
 	run->calls++;
-	run->error = error;
-	run->len = len;
-	assert_in_range(len, 0, LIMIT_SECRET);
-	memcpy(run->output, output, len);
-	run->output[len] = '\0';
-	run->why = *why;
+	run->error = result->error;
+	run->status = result->status;
+	run->len = result->len;
+	assert_in_range(result->len, 0, LIMIT_SECRET);
+	memcpy(run->output, result->output, result->len);
+	run->output[result->len] = '\0';
+	assert_int_equal(result->output[result->len], '\0');
+	snprintf(run->complaint, sizeof run->complaint, "%s", result->complaint);
+	run->why = *result->why;
 	loop_stop(run->loop);
 }
 
-static void run_line(struct run *run, const char *line, int64_t timeout_ms)
+static int start_line(struct run *run, const char *line, int64_t timeout_ms, struct command **ret)
+{
+	const struct command_order order = { .line = line,
+					     .output_max = LIMIT_SECRET,
+					     .timeout_ms = timeout_ms };
+
+	return command_start(run->loop, &order, note_done, run, &run->why, ret);
+}
+
+static void run_order(struct run *run, const struct command_order *order)
 {
 	struct command *c = NULL;
 
 	run->calls = 0;
-	assert_int_equal(command_start(run->loop, line, timeout_ms, note_done, run, &run->why, &c),
-			 0);
+	assert_int_equal(command_start(run->loop, order, note_done, run, &run->why, &c), 0);
 	assert_int_equal(run->calls, 0);
 	assert_int_equal(loop_run(run->loop), 0);
 	assert_int_equal(run->calls, 1);
+}
+
+static void run_line(struct run *run, const char *line, int64_t timeout_ms)
+{
+	run_order(run, &(struct command_order){ .line = line,
+						.output_max = LIMIT_SECRET,
+						.timeout_ms = timeout_ms });
+}
+
+static void run_shell(struct run *run, const char *line)
+{
+	run_order(run, &(struct command_order){
+			       .line = line, .shell = true, .output_max = 100, .timeout_ms = 5000 });
 }
 
 static int refuse_line(struct run *run, const char *line)
@@ -74,7 +98,7 @@ static int refuse_line(struct run *run, const char *line)
 	struct command *c = NULL;
 	int r;
 
-	r = command_start(run->loop, line, 1000, note_done, run, &run->why, &c);
+	r = start_line(run, line, 1000, &c);
 	assert_null(c);
 	assert_true(strlen(run->why.text) > 0);
 	return r;
@@ -204,8 +228,7 @@ static void it_works_when_standard_input_and_output_are_closed(void **state)
 		was[i] = fcntl(i, F_DUPFD_CLOEXEC, 10);
 		close(i);
 	}
-	started = command_start(run.loop, "sh -c 'echo word; echo oops >&2; exit 1'", 5000,
-				note_done, &run, &run.why, &c);
+	started = start_line(&run, "sh -c 'echo word; echo oops >&2; exit 1'", 5000, &c);
 	if (!started)
 		ran = loop_run(run.loop);
 	for (i = 0; i < 3; i++) {
@@ -228,7 +251,8 @@ static void a_failure_tells_status_and_the_first_line_of_standard_error(void **s
 	run_line(&run, "sh -c 'echo half; echo >&2; echo \"vault is \033[1msealed\" >&2; "
 		       "echo more >&2; exit 3'", 5000);
 	assert_int_equal(run.error, -ECHILD);
-	assert_int_equal(run.len, 0);
+	assert_int_equal(run.status, 3);
+	assert_string_equal(run.output, "half\n");
 	assert_non_null(strstr(run.why.text, "status 3"));
 	assert_non_null(strstr(run.why.text, "vault is"));
 	assert_null(strchr(run.why.text, '\033'));
@@ -236,7 +260,54 @@ static void a_failure_tells_status_and_the_first_line_of_standard_error(void **s
 	assert_null(strstr(run.why.text, "more"));
 	run_line(&run, "sh -c 'kill -TERM $$'", 5000);
 	assert_int_equal(run.error, -ECHILD);
+	assert_int_equal(run.status, 128 + 15);
 	assert_non_null(strstr(run.why.text, "signal 15"));
+	run_line(&run, "sh -c 'kill -SEGV $$'", 5000);
+	assert_int_equal(run.status, 128 + 11);
+	tear_down(&run);
+}
+
+static void what_was_printed_is_not_told_by_way_of_standard_error(void **state)
+{
+	struct run run;
+
+	(void)state;
+	set_up(&run);
+	run_line(&run, "sh -c 'echo half-of-a-secret; echo cannot send a-secret >&2; exit 1'", 5000);
+	assert_string_equal(run.complaint, "");
+	assert_null(strstr(run.why.text, "secret"));
+	assert_non_null(strstr(run.why.text, "status 1"));
+	/* a tab is shown as a space */
+	run_line(&run, "sh -c 'printf \"se cr et s\\n\"; printf \"se\\tcr\\tet s\" >&2; exit 1'",
+		 5000);
+	assert_string_equal(run.complaint, "");
+	run_line(&run, "sh -c 'echo 1234567; echo no 1234567 >&2; exit 1'", 5000);
+	assert_string_equal(run.complaint, "");
+	run_line(&run, "sh -c 'echo 12345678; echo no 1234567 >&2; exit 1'", 5000);
+	assert_string_equal(run.complaint, "no 1234567");
+	run_line(&run, "sh -c 'echo some-secret; echo some-secret >&2; exec sleep 60'", 300);
+	assert_int_equal(run.error, -ETIMEDOUT);
+	assert_null(strstr(run.why.text, "secret"));
+	tear_down(&run);
+}
+
+static void a_shell_only_runs_it_when_it_is_asked_for(void **state)
+{
+	struct run run;
+
+	(void)state;
+	set_up(&run);
+	run_line(&run, "echo $(id) ; `id` | cat > /nowhere/at/all", 5000);
+	assert_string_equal(run.output, "$(id) ; `id` | cat > /nowhere/at/all\n");
+	run_shell(&run, "x='a b'; echo \"$x\" | tr a-z A-Z");
+	assert_int_equal(run.error, 0);
+	assert_string_equal(run.output, "A B\n");
+	run_shell(&run, "no-such-program-here");
+	assert_int_equal(run.error, -ECHILD);
+	assert_int_equal(run.status, 127);
+	run_shell(&run, "head -c 101 /dev/zero");
+	assert_int_equal(run.error, -EFBIG);
+	assert_non_null(strstr(run.why.text, "100 bytes"));
 	tear_down(&run);
 }
 
@@ -340,8 +411,7 @@ static void a_cancelled_command_is_killed_and_silent(void **state)
 
 	(void)state;
 	set_up(&run);
-	assert_int_equal(command_start(run.loop, "sleep 60", 5000, note_done, &run, &run.why, &c),
-			 0);
+	assert_int_equal(start_line(&run, "sleep 60", 5000, &c), 0);
 	command_cancel(c);
 	command_cancel(NULL);
 	end.ctx = run.loop;
@@ -349,6 +419,42 @@ static void a_cancelled_command_is_killed_and_silent(void **state)
 	assert_int_equal(loop_run(run.loop), 0);
 	assert_int_equal(run.calls, 0);
 	tear_down(&run);
+}
+
+/* Starts a command, waits until it runs (`ready` can be read), and does not live to see its end. */
+static void die_beside_a_command(const char *line, int ready)
+{
+	struct pollfd begun = { .fd = ready, .events = POLLIN };
+	struct command *c = NULL;
+	struct run run;
+
+	set_up(&run);
+	if (start_line(&run, line, 60000, &c) == 0 && poll(&begun, 1, 5000) == 1)
+		kill(getpid(), SIGKILL);
+	_exit(1);
+}
+
+static void it_ends_with_its_children_when_the_worker_is_killed(void **state)
+{
+	int status, pipes[2];
+	char line[128];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	/* close-on-exec is for descriptors of ours: this one goes by way of /proc */
+	snprintf(line, sizeof line, "sh -c 'exec 3>/proc/%d/fd/%d; echo x >&3; sleep 60 & sleep 60'",
+		 (int)getpid(), pipes[1]);
+	pid = fork();
+	if (!pid)
+		die_beside_a_command(line, pipes[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	close(pipes[1]);
+	assert_int_equal(read_end(pipes[0], 5000), 1);
+	assert_int_equal(read_end(pipes[0], 5000), 1);
+	assert_int_equal(read_end(pipes[0], 5000), 0);
+	close(pipes[0]);
 }
 
 static size_t count_fds(void)
@@ -397,6 +503,9 @@ int main(void)
 		cmocka_unit_test(at_the_limit_it_is_killed_with_its_children),
 		cmocka_unit_test(a_child_that_keeps_the_output_open_is_not_waited_for),
 		cmocka_unit_test(a_cancelled_command_is_killed_and_silent),
+		cmocka_unit_test(what_was_printed_is_not_told_by_way_of_standard_error),
+		cmocka_unit_test(a_shell_only_runs_it_when_it_is_asked_for),
+		cmocka_unit_test(it_ends_with_its_children_when_the_worker_is_killed),
 		cmocka_unit_test(no_descriptor_is_lost),
 	};
 
