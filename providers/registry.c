@@ -16,6 +16,7 @@ const struct provider_type *const *provider_types(void)
 		&cisco_iotod_type,
 		&cisco_ei_type,
 		&local_type,
+		&exec_type,
 		&static_type,
 		NULL,
 	};

@@ -18,6 +18,7 @@ extern const struct provider_type catalyst_type;
 extern const struct provider_type cisco_iotod_type;
 extern const struct provider_type cisco_ei_type;
 extern const struct provider_type local_type;
+extern const struct provider_type exec_type;
 extern const struct provider_type static_type;
 
 #endif

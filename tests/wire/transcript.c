@@ -19,7 +19,8 @@
  *	keep				what is kept (new-intent, …) stands in the results
  *	wait 5000			mid-way: the next line is an ask
  *	now 1700000005000		between two steps, or under an answer: the clock went on
- *	run LINE | run-shell LINE	with `answer 0` and what was printed, `stderr LINE`
+ *	run LINE | run-shell LINE	with `answer 0` and what was printed: `< TEXT`, or
+ *					`line TEXT` with its newline; and `stderr LINE`
  *	need ctm/ci			with `given TOKEN`
  *	answer silence			no answer came at all
  *
@@ -514,6 +515,8 @@ static bool play_response(struct play *p, const char *word, const char *rest)
 		p->response.date_ms = strtoll(rest, NULL, 10);
 	else if (strcmp(word, "retry-after") == 0)
 		p->response.retry_after_ms = strtoll(rest, NULL, 10);
+	else if (strcmp(word, "line") == 0)
+		buffer_format(&p->answer, "%s\n", rest);
 	else if (strcmp(word, "stderr") == 0)
 		p->response.complaint = rest;
 	else if (strcmp(word, "max-age") == 0)
