@@ -440,18 +440,6 @@ static void end_by_force(struct command *c)
 	c->done = NULL;
 }
 
-static void give_up(struct command *c, int error, const struct sentence *why)
-{
-	const struct command_result result = {
-		.error = error, .status = -1, .output = "", .complaint = "", .why = why
-	};
-	command_done *done = c->done;
-	void *ctx = c->ctx;
-
-	end_by_force(c);
-	done(ctx, &result);
-}
-
 /* How much it printed, but for the white space at the end. */
 static size_t printed(const struct command *c)
 {
@@ -476,13 +464,27 @@ static const char *complaint(const struct command *c)
 	return c->first_line;
 }
 
-static void explain_end(const struct command *c, const siginfo_t *how, struct sentence *why)
+static void give_up(struct command *c, int error, const struct sentence *why)
+{
+	char last_words[sizeof c->first_line];
+	const struct command_result result = {
+		.error = error, .status = -1, .output = "", .complaint = last_words, .why = why
+	};
+	command_done *done = c->done;
+	void *ctx = c->ctx;
+
+	memcpy(last_words, complaint(c), strlen(complaint(c)) + 1);
+	end_by_force(c);
+	done(ctx, &result);
+	explicit_bzero(last_words, sizeof last_words);
+}
+
+static void explain_end(const siginfo_t *how, struct sentence *why)
 {
 	if (how->si_code == CLD_EXITED)
 		sentence_set(why, "the command ended with status %d", how->si_status);
 	else
 		sentence_set(why, "the command was ended by signal %d", how->si_status);
-	sentence_quote(why, complaint(c));
 }
 
 static void refuse_size(struct command *c)
@@ -569,7 +571,6 @@ static void on_limit(struct timer *t)
 
 	sentence_set(&why, "the command did not end within %lld ms and was killed",
 		     (long long)c->timeout_ms);
-	sentence_quote(&why, complaint(c));
 	give_up(c, -ETIMEDOUT, &why);
 }
 
@@ -585,7 +586,7 @@ static void tell_end(struct command *c, const siginfo_t *how)
 	if (how->si_code != CLD_EXITED)
 		result.status += ENDED_BY_SIGNAL;
 	if (result.status) {
-		explain_end(c, how, &why);
+		explain_end(how, &why);
 		result.error = -ECHILD;
 	}
 	c->done(c->ctx, &result);

@@ -36,7 +36,7 @@ struct command_result {
 	const char *output;    /* what it printed, with error 0 and -ECHILD; followed by a NUL */
 	size_t len;
 	const char *complaint; /* the first line of standard error, for sentence_quote(); or "" */
-	const struct sentence *why;
+	const struct sentence *why; /* without the complaint: who knows more secrets judges it */
 };
 
 typedef void command_done(void *ctx, const struct command_result *result);

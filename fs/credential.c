@@ -147,6 +147,7 @@ static void on_output(void *ctx, const struct command_result *result)
 		r = -ENOKEY;
 		sentence_set(&said, "%s-command of [%s] failed: %s", g->source->key,
 			     g->provider->name, result->why->text);
+		sentence_quote(&said, result->complaint);
 	} else {
 		r = set_secret(g->provider, g->source, result->output, result->len, &said);
 		if (!r)

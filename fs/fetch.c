@@ -416,7 +416,13 @@ static void on_printed(void *ctx, const struct command_result *result)
 					   .max_age_ms = -1 };
 
 	f->command = NULL;
-	on_response(f, result->error == -ECHILD ? 0 : result->error, true, &response, result->why);
+	if (!result->error || result->error == -ECHILD) {
+		on_response(f, 0, true, &response, NULL);
+		return;
+	}
+	f->exchange.why = *result->why;
+	exchange_quote(&f->exchange, result->complaint);
+	on_response(f, result->error, true, NULL, &f->exchange.why);
 }
 
 static void on_gathered(void *ctx, int error, const struct sentence *why)

@@ -57,6 +57,7 @@ static void note_done(void *ctx, const struct command_result *result)
 	assert_int_equal(result->output[result->len], '\0');
 	snprintf(run->complaint, sizeof run->complaint, "%s", result->complaint);
 	run->why = *result->why;
+	sentence_quote(&run->why, result->complaint);
 	loop_stop(run->loop);
 }
 
