@@ -3,13 +3,9 @@
  * command: runs a program that prints a secret (KEY-command, EXCHANGE_RUN) and hands over what it
  * printed.
  *
- *	worker --- keeper --- the program --- what that starts
- *	           |____________ one process group ____________|
- *
  * No shell, unless it is asked for: the line is split into words at spaces, with '…' and "…" for words
  * that hold some. The program gets PATH, HOME, LANG and nothing else of the environment, no terminal,
- * its own process group, and is killed with it at the time limit. The keeper is there for the day on
- * which the worker dies: it kills the group then, and otherwise ends as the program does.
+ * its own process group, and is killed with it at the time limit, and when the worker dies (program.h).
  *
  * Standard output has a maximum and is wiped. Standard error is read, and its first line is kept for
  * the sentence of a failure: printable characters only, and nothing of what is on standard output.
