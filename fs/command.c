@@ -21,8 +21,9 @@
 /* As shells tell it. */
 #define ENDED_BY_SIGNAL 128
 
-/* A killed program is gone within this, or it is waited for by the loop. */
-#define REAP_MS 10
+/* A killed program is gone within this, or it is waited for by the loop; which may be about to end. */
+#define REAP_MS	       10
+#define REAP_CANCEL_MS 500
 
 struct command {
 	struct loop *loop;
@@ -130,12 +131,12 @@ static bool reap(struct command *c, int timeout_ms, siginfo_t *ret)
  * Kills the whole group. Its first process has not been reaped, so that the number is still its
  * own. One that hangs in the kernel is left to the loop: nothing waits for it.
  */
-static void end_by_force(struct command *c)
+static void end_by_force(struct command *c, int timeout_ms)
 {
 	siginfo_t how;
 
 	kill(-c->pid, SIGKILL);
-	if (reap(c, REAP_MS, &how)) {
+	if (reap(c, timeout_ms, &how)) {
 		command_free(c);
 		return;
 	}
@@ -180,7 +181,7 @@ static void give_up(struct command *c, int error, const struct sentence *why)
 	void *ctx = c->ctx;
 
 	memcpy(last_words, complaint(c), strlen(complaint(c)) + 1);
-	end_by_force(c);
+	end_by_force(c, REAP_MS);
 	done(ctx, &result);
 	explicit_bzero(last_words, sizeof last_words);
 }
@@ -366,5 +367,5 @@ int command_start(struct loop *loop, const struct command_order *order, command_
 void command_cancel(struct command *c)
 {
 	if (c)
-		end_by_force(c);
+		end_by_force(c, REAP_CANCEL_MS);
 }
