@@ -36,7 +36,8 @@ static const char *kind_name(enum field_kind kind)
 
 static void print_kind(const struct field *f)
 {
-	printf("      %s", kind_name(f->kind));
+	printf("      %s%s", f->flags & FIELD_OR_SLOT ? "PROVIDER/NAME, or a " : "",
+	       kind_name(f->kind));
 	if (f->choices)
 		printf(" %s", f->choices);
 	if (f->flags & FIELD_REQUIRED)
@@ -53,7 +54,9 @@ static void print_fields(const struct field *fields, bool document)
 {
 	for (const struct field *f = fields; f && f->key; f++) {
 		if (f->kind == FIELD_SECRET && !document)
-			printf("  %s-file | %s-command | %s-credential\n", f->key, f->key, f->key);
+			printf("  %s%s%s-file | %s-command | %s-credential\n",
+			       f->flags & FIELD_OR_SLOT ? f->key : "",
+			       f->flags & FIELD_OR_SLOT ? " | " : "", f->key, f->key, f->key);
 		else
 			printf("  %s\n", f->key);
 		if (f->help)

@@ -203,7 +203,7 @@ static void read_provider_entry(const struct config_section *section, const stru
 	if (field) {
 		set_value(section, e, p->settings, report);
 		/* refused; that it is missing is no second mistake */
-		if (field->kind == FIELD_SECRET)
+		if (field->kind == FIELD_SECRET && !settings_has(p->settings, field->key))
 			settings_expect_secret(p->settings, field->key);
 	} else if (config_secret_key(p->type->fields, e->key, &field, &place)) {
 		add_source(section, e, field, place, p, report);

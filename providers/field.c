@@ -6,6 +6,9 @@
 #include "field.h"
 #include "message.h"
 
+/* of one name in a directory */
+#define NAME_MAX_BYTES 255
+
 #define DURATION_MAX_MS (INT64_C(100) * 366 * 24 * 3600 * 1000)
 
 const struct field *field_find(const struct field *fields, const char *key)
@@ -320,9 +323,29 @@ static int take_json(const struct field *f, const char *value, struct buffer *ou
 
 int field_refuse_secret(const struct field *f, struct sentence *why)
 {
+	if (f->flags & FIELD_OR_SLOT) {
+		sentence_set(why, "%s is PROVIDER/NAME, a token of this mount: a value of its own is "
+				  "given as %s-file, %s-command or %s-credential",
+			     f->key, f->key, f->key, f->key);
+		return -EINVAL;
+	}
 	sentence_set(why, "%s is a secret: give %s-file, %s-command or %s-credential", f->key,
 		     f->key, f->key, f->key);
 	return -EINVAL;
+}
+
+/* Two names as a directory of the mount has them. What is refused may be the secret itself. */
+static int take_slot(const struct field *f, const char *value, struct buffer *out,
+		     struct sentence *why)
+{
+	const char *slash = strchr(value, '/');
+
+	if (!(f->flags & FIELD_OR_SLOT) || !slash || slash == value || !slash[1] ||
+	    strchr(slash + 1, '/') || value[0] == '.' || slash[1] == '.' ||
+	    slash - value > NAME_MAX_BYTES || strlen(slash + 1) > NAME_MAX_BYTES)
+		return field_refuse_secret(f, why);
+	buffer_text(out, value);
+	return 0;
 }
 
 int field_take(const struct field *f, const char *value, struct buffer *out, struct sentence *why)
@@ -347,7 +370,7 @@ int field_take(const struct field *f, const char *value, struct buffer *out, str
 	case FIELD_PATH:
 		return take_path(f, value, out, why);
 	case FIELD_SECRET:
-		return field_refuse_secret(f, why);
+		return take_slot(f, value, out, why);
 	case FIELD_JSON:
 		return take_json(f, value, out, why);
 	}

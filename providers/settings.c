@@ -86,7 +86,7 @@ static int set_text(struct settings *s, const struct field *f, const char *value
 		sentence_set(why, "%s is given twice", f->key);
 		return -EEXIST;
 	}
-	if (f->kind != FIELD_JSON && f->kind != FIELD_SECRET && !field_is_line(value)) {
+	if (f->kind != FIELD_JSON && !field_is_line(value)) {
 		sentence_set(why, "%s holds control characters, or is not UTF-8", f->key);
 		return -EINVAL;
 	}
@@ -113,7 +113,7 @@ int settings_set(struct settings *s, const char *key, const char *value, struct 
 
 	if (!f)
 		return field_unknown(s->fields, key, why);
-	if (f->kind == FIELD_SECRET)
+	if (f->kind == FIELD_SECRET && !(f->flags & FIELD_OR_SLOT))
 		return field_refuse_secret(f, why);
 	return set_text(s, f, value, why);
 }
@@ -284,7 +284,15 @@ int settings_check(const struct settings *s, struct sentence *why)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct field *f = &s->fields[i];
+		const struct value *v = &s->values[i];
 
+		if (v->text && (v->secret || v->expected)) {
+			sentence_set(why,
+				     "%s is given twice: as PROVIDER/NAME, and as %s-file or the "
+				     "like",
+				     f->key, f->key);
+			return -EINVAL;
+		}
 		if (!(f->flags & FIELD_REQUIRED) || f->fallback || is_given(&s->values[i]))
 			continue;
 		if (f->kind == FIELD_SECRET)
@@ -404,8 +412,7 @@ void settings_identity(const struct settings *s, struct buffer *out)
 	for (size_t i = 0; i < s->n; i++) {
 		const char *text = settings_text(s, s->fields[i].key);
 
-		if ((s->fields[i].flags & FIELD_IDENTITY) && text &&
-		    s->fields[i].kind != FIELD_SECRET)
+		if ((s->fields[i].flags & FIELD_IDENTITY) && text)
 			buffer_format(out, "%s=%s\n", s->fields[i].key, text);
 	}
 }

@@ -40,6 +40,7 @@ enum field_kind {
 enum field_flags {
 	FIELD_REQUIRED = 1, /* must be there */
 	FIELD_IDENTITY = 2, /* says whose account it is: with another value, old tokens are not ours */
+	FIELD_OR_SLOT = 4,  /* of a secret: KEY = PROVIDER/NAME, a token of this mount, may stand for it */
 };
 
 /*
@@ -90,7 +91,10 @@ int settings_read_member(struct settings *s, const struct json *document, const 
 /* All set values but secrets, as an object for the store; settings_read_json() takes it back. */
 struct json *settings_write_json(const struct settings *s);
 
-/* -EINVAL when a required key is missing (a secret's: when no source or value was given). */
+/*
+ * -EINVAL when a required key is missing (a secret's: when no source or value was given), or one of
+ * FIELD_OR_SLOT is given in both ways.
+ */
 int settings_check(const struct settings *s, struct sentence *why);
 
 /* Says that a secret key has a source, though its value is not here yet (settings_check). */

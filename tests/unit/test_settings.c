@@ -319,6 +319,37 @@ static void an_account_is_its_identity_fields(void **state)
 	assert_string_equal(buffer_string(&text), "url=https://a/\nuser=u\n");
 }
 
+static void a_secret_or_a_token_of_the_mount_is_given_in_one_way(void **state)
+{
+	static const struct field table[] = {
+		{"subject", FIELD_SECRET, FIELD_OR_SLOT | FIELD_IDENTITY, NULL, NULL, "who"},
+		{0},
+	};
+	static const char *const bad[] = {"eyJhbGciOi.J9.x", "/ci", "iam/", "iam/a/b", ".x/a",
+					  "iam/.meta", "iam/\t"};
+	BUFFER_AUTO identity = BUFFER_INIT(256);
+	struct sentence why = {""};
+	SETTINGS_AUTO *s = NULL;
+
+	(void)state;
+	assert_int_equal(settings_new(table, &s), 0);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		assert_true(settings_set(s, "subject", bad[i], &why) < 0);
+		assert_null(strstr(why.text, bad[i]));
+	}
+	assert_false(settings_has(s, "subject"));
+	assert_int_equal(settings_set(s, "subject", "iam/ci token", NULL), 0);
+	assert_string_equal(settings_text(s, "subject"), "iam/ci token");
+	assert_null(settings_secret(s, "subject"));
+	assert_int_equal(settings_check(s, &why), 0);
+	settings_identity(s, &identity);
+	assert_string_equal(buffer_string(&identity), "subject=iam/ci token\n");
+	settings_expect_secret(s, "subject");
+	assert_int_equal(settings_check(s, &why), -EINVAL);
+	assert_string_equal(why.text, "subject is given twice: as PROVIDER/NAME, and as "
+				      "subject-file or the like");
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, make, drop)
 
 int main(void)
@@ -340,6 +371,7 @@ int main(void)
 		CASE(what_is_stored_is_read_back_without_secrets),
 		CASE(wishes_are_equal_by_meaning),
 		CASE(an_account_is_its_identity_fields),
+		cmocka_unit_test(a_secret_or_a_token_of_the_mount_is_given_in_one_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
