@@ -42,17 +42,16 @@ const char *render_time(int64_t wall_ms, char text[static 32])
 	return text;
 }
 
-static void render_headers(const struct slot *s, const struct token *t, struct buffer *out)
+static int render_headers(const struct slot *s, const struct token *t, struct buffer *out)
 {
 	const struct config_provider *config = s->directory->account.config;
 
-	if (config->type->headers) {
-		config->type->headers(config->settings, t, out);
-		return;
-	}
+	if (config->type->headers)
+		return config->type->headers(config->settings, t, out);
 	buffer_text(out, "Authorization: Bearer ");
 	buffer_append(out, token_value(t), token_len(t));
 	buffer_text(out, "\n");
+	return 0;
 }
 
 static void render_env(const struct slot *s, const struct token *t, struct buffer *out)
@@ -73,8 +72,10 @@ static void render_env(const struct slot *s, const struct token *t, struct buffe
 int render_token(const struct slot *s, const struct generation *g, enum facet facet,
 		 struct buffer *out)
 {
+	int r = 0;
+
 	if (facet == FACET_HEADERS) {
-		render_headers(s, g->token, out);
+		r = render_headers(s, g->token, out);
 	} else if (facet == FACET_ENV) {
 		render_env(s, g->token, out);
 	} else {
@@ -82,7 +83,7 @@ int render_token(const struct slot *s, const struct generation *g, enum facet fa
 		if (settings_yes(s->directory->account.config->common, "newline"))
 			buffer_text(out, "\n");
 	}
-	return buffer_error(out);
+	return r ? r : buffer_error(out);
 }
 
 /* A login is under way, or would help. */

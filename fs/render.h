@@ -11,7 +11,10 @@
 #include "inode.h"
 #include "tree.h"
 
-/* FACET_VALUE, FACET_HEADERS, FACET_ENV of one generation. -ENOMEM, -EFBIG. */
+/*
+ * FACET_VALUE, FACET_HEADERS, FACET_ENV of one generation. -ENOTSUP: none is made
+ * of this token; -ENOMEM, -EFBIG.
+ */
 int render_token(const struct slot *s, const struct generation *g, enum facet facet,
 		 struct buffer *out);
 

@@ -281,7 +281,8 @@ struct provider_type {
 
 	/*
 	 * Appends the header lines of a token, `Name: value\n` each. NULL: `Authorization: Bearer T`.
-	 * May use settings only.
+	 * May use settings only. -ENOTSUP: no header is made of this one, so its `.headers` cannot be
+	 * read.
 	 */
 	int (*headers)(const struct settings *s, const struct token *t, struct buffer *out);
 
