@@ -80,4 +80,5 @@ const struct provider_type indigo_iam_type = {
 	.check_wish = iam_check_wish,
 	.ask = oauth2_ask,
 	.hear = oauth2_hear,
+	.headers = oauth2_headers,
 };

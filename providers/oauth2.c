@@ -57,13 +57,14 @@ int oauth2_check_wish(const struct settings *provider, const struct settings *s,
 static int check_client(const struct settings *s, struct sentence *why)
 {
 	bool none = is_set_to(s, "client-auth", "none");
+	bool key = is_set_to(s, "client-auth", "private_key_jwt");
 
-	if (!none && !settings_has(s, "client-secret") && !settings_yes(s, "register"))
+	if (!none && !key && !settings_has(s, "client-secret") && !settings_yes(s, "register"))
 		return refuse(why, "client-secret is missing: give client-secret-file, or "
 				   "client-auth = none for a public client");
 	if (none && is_set_to(s, "grant", "client_credentials"))
 		return refuse(why, "grant = client_credentials needs a client-secret");
-	return 0;
+	return oauth2_check_assertion(s, why);
 }
 
 static int check_login(const struct settings *s, struct sentence *why)
@@ -93,6 +94,8 @@ int oauth2_check(const struct settings *s, struct sentence *why)
 	    (!settings_has(s, "user") || !settings_has(s, "password")))
 		return refuse(why, "grant = password needs user and password-file");
 	r = check_login(s, why);
+	if (r == 0)
+		r = oauth2_check_subject(s, why);
 	return r < 0 ? r : oauth2_check_wish(s, s, why);
 }
 
@@ -119,20 +122,39 @@ static int ask_refresh(struct exchange *x)
 	return ask_token(x);
 }
 
-static int ask_credential(struct exchange *x)
+static int add_password_grant(struct exchange *x)
 {
 	const struct secret *password = settings_secret(x->settings, "password");
 	struct buffer *body = &x->request.body;
 
-	form_add(body, "grant_type", settings_text(x->settings, "grant"));
-	if (is_set_to(x->settings, "grant", "password")) {
-		if (!password)
-			return exchange_fail(x, EXCHANGE_MISSING, "the password of %s is not there",
-					     x->provider);
-		form_add(body, "username", settings_text(x->settings, "user"));
-		form_add_bytes(body, "password", secret_bytes(password), secret_len(password));
-	}
-	return ask_token(x);
+	if (!password)
+		return exchange_fail(x, EXCHANGE_MISSING, "the password of %s is not there",
+				     x->provider);
+	form_add(body, "grant_type", "password");
+	form_add(body, "username", settings_text(x->settings, "user"));
+	form_add_bytes(body, "password", secret_bytes(password), secret_len(password));
+	return EXCHANGE_ASK;
+}
+
+static int add_grant(struct exchange *x)
+{
+	const char *grant = settings_text(x->settings, "grant");
+
+	if (strcmp(grant, "password") == 0)
+		return add_password_grant(x);
+	if (strcmp(grant, "token_exchange") == 0)
+		return oauth2_add_exchange_grant(x);
+	if (strcmp(grant, "jwt_bearer") == 0)
+		return oauth2_add_bearer_grant(x);
+	form_add(&x->request.body, "grant_type", grant);
+	return EXCHANGE_ASK;
+}
+
+static int ask_credential(struct exchange *x)
+{
+	int r = add_grant(x);
+
+	return r == EXCHANGE_ASK ? ask_token(x) : r;
 }
 
 static bool revokes_grant(const struct exchange *x)
@@ -182,7 +204,7 @@ static int plan_revoke(struct exchange *x)
 				     settings_text(x->settings, "client-auth"));
 	if (settings_yes(x->settings, "register") && !registration_kept(x))
 		return forget_only(x, "there is no registered client that could revoke");
-	if (oauth2_must_discover(x, "revocation-url")) {
+	if (oauth2_must_discover(x, "revocation-url") || oauth2_seeks_audience(x)) {
 		x->step = OAUTH2_OPENID;
 		return EXCHANGE_ASK;
 	}
@@ -365,4 +387,5 @@ const struct provider_type oauth2_type = {
 	.check_wish = oauth2_check_wish,
 	.ask = oauth2_ask,
 	.hear = oauth2_hear,
+	.headers = oauth2_headers,
 };

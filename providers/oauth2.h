@@ -5,7 +5,8 @@
  *	START -> OPENID -> METADATA -> START		where are the endpoints? (RFC 8414)
  *	START -> REGISTER -> START			who are we? (registration.h)
  *	START -> REFRESH -> DONE			a refresh token is there
- *	START -> CREDENTIAL -> DONE			client_credentials, password
+ *	START -> CREDENTIAL -> DONE			client_credentials, password, token_exchange,
+ *							jwt_bearer
  *	REFRESH -> CREDENTIAL				the refresh token is dead, a password is not
  *	START -> DEVICE -> PAUSE -> POLL -> … -> DONE	a person logs in (device.h)
  *	START -> REVOKE -> DONE				RFC 7009
@@ -92,7 +93,50 @@ void oauth2_target(const struct exchange *x, struct buffer *out); /* words parte
 /* The refresh token that a REFRESH step sends; NULL: none. */
 const struct secret *oauth2_refresh_token(const struct exchange *x);
 
+/* oauth2_assertion.c: JWTs that the client signs (RFC 7523) */
+
+int oauth2_check_assertion(const struct settings *s, struct sentence *why);
+
+/* Whether the client shows who it is by an assertion, and the grant is one that it signs. */
+bool oauth2_asserts(const struct exchange *x);
+bool oauth2_signs_grant(const struct exchange *x);
+
+/* Whether the issuer must be asked for the token endpoint, whom assertions are for anywhere. */
+bool oauth2_seeks_audience(const struct exchange *x);
+
+/*
+ * Adds them to the body: EXCHANGE_ASK, or what is wrong with the key. `url`: where the request goes;
+ * `id`: the client; it signs with `secret`, or NULL: with its client-key.
+ */
+int oauth2_add_assertion(struct exchange *x, const char *url, const char *id,
+			 const struct secret *secret);
+int oauth2_add_bearer_grant(struct exchange *x);
+
+/* Says in `why` how far our clock is off, where the answer shows that (wire J4). */
+void oauth2_tell_skew(struct exchange *x, const struct response *r);
+
+/* oauth2_subject.c: the token of somebody, exchanged for another (RFC 8693) */
+
+int oauth2_check_subject(const struct settings *s, struct sentence *why);
+
+/* Whether the step under way sends somebody's token, and whether it exchanges it. */
+bool oauth2_sends_subject(const struct exchange *x);
+bool oauth2_exchanges(const struct exchange *x);
+
+/* Adds it as a parameter: EXCHANGE_ASK, EXCHANGE_NEED, or why there is none. */
+int oauth2_add_subject(struct exchange *x, const char *name);
+int oauth2_add_exchange_grant(struct exchange *x);
+
+/* What an exchange gave: EXCHANGE_DONE and the token's type (borrowed; NULL: not said), or why not. */
+int oauth2_hear_issued(struct exchange *x, const struct json *answer, const char **ret_type);
+
+/* For struct provider_type: -ENOTSUP for what is no access token (wire X2). */
+int oauth2_headers(const struct settings *s, const struct token *t, struct buffer *out);
+
 /* oauth2_answer.c */
+
+/* A token of a type that reading alone does not make usable. */
+int oauth2_fail_type(struct exchange *x, const char *type);
 
 /* What the token endpoint said: token, new refresh token, or why not. */
 int oauth2_token_hear(struct exchange *x, const struct response *r);

@@ -73,22 +73,66 @@ static bool sent_password(const struct exchange *x)
 	       strcmp(settings_text(x->settings, "grant"), "password") == 0;
 }
 
+static bool is_one_of(const char *error, const char *a, const char *b, const char *c)
+{
+	return strcmp(error, a) == 0 || strcmp(error, b) == 0 || strcmp(error, c) == 0;
+}
+
+/* What an error refuses where neither client-secret nor password was sent; NULL: see the book. */
+static const char *refused_part(const struct exchange *x, const char *error)
+{
+	if (strcmp(error, "invalid_client") == 0)
+		return oauth2_asserts(x) ? "the server refused the client's assertion" : NULL;
+	if (strcmp(error, "invalid_grant") == 0 && oauth2_signs_grant(x))
+		return "the server refused the assertion for the user";
+	if (is_one_of(error, "invalid_grant", "invalid_token", "expired_token") &&
+	    oauth2_sends_subject(x))
+		return "the server refused the subject-token";
+	/* RFC 8693 has no other word for it (wire X3) */
+	if (strcmp(error, "invalid_request") == 0 && oauth2_exchanges(x))
+		return "the server refused the subject-token, or what was asked with it";
+	return NULL;
+}
+
+/* A refused subject says nothing about the client: the next one may be good. */
+static int hear_refusal(struct exchange *x, const struct response *r, const char *error)
+{
+	const char *part = error ? refused_part(x, error) : NULL;
+	bool client = error && strcmp(error, "invalid_client") == 0;
+
+	if (!part)
+		return 0;
+	exchange_fail(x, EXCHANGE_DENIED, "%s (%s)", part, error);
+	if (client || oauth2_signs_grant(x))
+		oauth2_tell_skew(x, r);
+	else
+		x->slot_only = true;
+	return EXCHANGE_DENIED;
+}
+
+static int judge(struct exchange *x, const struct response *r, const char *error)
+{
+	const struct oauth2_verdict *v = verdict_of(x, error);
+	int outcome = hear_refusal(x, r, error);
+
+	if (outcome)
+		return outcome;
+	if (!v)
+		return hear_unknown(x, r);
+	if (strcmp(v->error, "invalid_grant") == 0 && sent_password(x))
+		return exchange_fail(x, EXCHANGE_DENIED,
+				     "the server refused user and password (invalid_grant)");
+	return exchange_fail(x, v->outcome, "%s (%s)", v->sentence, v->error);
+}
+
 int oauth2_error_hear(struct exchange *x, const struct response *r, const struct json *answer)
 {
 	const char *error = json_string(answer, "error");
-	const struct oauth2_verdict *v = verdict_of(x, error);
-	int outcome;
+	int outcome = judge(x, r, error);
 
-	if (v && strcmp(v->error, "invalid_grant") == 0 && sent_password(x))
-		outcome = exchange_fail(x, EXCHANGE_DENIED,
-					"the server refused user and password (invalid_grant)");
-	else if (v)
-		outcome = exchange_fail(x, v->outcome, "%s (%s)", v->sentence, v->error);
-	else
-		outcome = hear_unknown(x, r);
 	if (outcome == EXCHANGE_BUSY)
 		x->wait_ms = r->retry_after_ms;
-	if (!v)
+	if (!verdict_of(x, error))
 		exchange_quote(x, error);
 	exchange_quote(x, json_string(answer, "error_description"));
 	return outcome;
@@ -265,7 +309,8 @@ static int hear_id_token(struct exchange *x, const struct response *r, const str
 
 /*
  * The answer's refresh token replaces ours (wire R1), whatever becomes of the access token beside
- * it: ours may be dead by now. One that comes with client_credentials is not kept (C12).
+ * it: ours may be dead by now. One that comes with client_credentials is not kept (C12); nor is one
+ * of a subject or an assertion, which stays with the scope and target of one slot (X4, J3).
  */
 static int hear_refresh_token(struct exchange *x, const struct json *answer)
 {
@@ -277,7 +322,8 @@ static int hear_refresh_token(struct exchange *x, const struct json *answer)
 
 	if (!value || !value[0])
 		return 0;
-	if (x->step == OAUTH2_CREDENTIAL && strcmp(grant, "client_credentials") == 0)
+	if (x->step == OAUTH2_CREDENTIAL &&
+	    is_one_of(grant, "client_credentials", "token_exchange", "jwt_bearer"))
 		return 0;
 	r = secret_new(value, strlen(value), &fresh);
 	if (r == -EFBIG)
@@ -290,7 +336,15 @@ static int hear_refresh_token(struct exchange *x, const struct json *answer)
 	return 0;
 }
 
-static int check_token(struct exchange *x, const struct json *answer)
+int oauth2_fail_type(struct exchange *x, const char *type)
+{
+	exchange_fail(x, EXCHANGE_GARBLED,
+		      "the token's type is not Bearer, so reading it is not enough to use it");
+	exchange_quote(x, type);
+	return EXCHANGE_GARBLED;
+}
+
+static int check_token(struct exchange *x, const struct json *answer, const char **ret_type)
 {
 	const char *value = json_string(answer, "access_token");
 	const char *type = json_string(answer, "token_type");
@@ -298,13 +352,11 @@ static int check_token(struct exchange *x, const struct json *answer)
 	if (!value || !value[0])
 		return exchange_fail(x, EXCHANGE_GARBLED,
 				     "the server's answer has no access_token");
-	if (type && strcasecmp(type, "bearer") != 0) {
-		exchange_fail(
-			x, EXCHANGE_GARBLED,
-			"the token's type is not Bearer, so reading it is not enough to use it");
-		exchange_quote(x, type);
-		return EXCHANGE_GARBLED;
-	}
+	if (oauth2_exchanges(x))
+		return oauth2_hear_issued(x, answer, ret_type);
+	if (type && strcasecmp(type, "bearer") != 0)
+		return oauth2_fail_type(x, type);
+	*ret_type = type;
 	return EXCHANGE_DONE;
 }
 
@@ -314,13 +366,13 @@ static int hear_token(struct exchange *x, const struct response *r, const struct
 	BUFFER_AUTO audience = BUFFER_INIT(LIMIT_DOCUMENT), details = BUFFER_INIT(LIMIT_DOCUMENT);
 	BUFFER_AUTO asked = BUFFER_INIT(LIMIT_REQUEST);
 	JSON_AUTO *claims = NULL;
-	struct token_facts facts = {.token_type = json_string(answer, "token_type")};
+	struct token_facts facts = { 0 };
 	int outcome = oauth2_asked_scope(x, &asked);
 
 	if (outcome < 0)
 		return outcome;
 	facts.scope = granted_scope(x, answer, &asked, &claims);
-	outcome = check_token(x, answer);
+	outcome = check_token(x, answer, &facts.token_type);
 
 	if (outcome == EXCHANGE_DONE)
 		outcome = hear_lifetime(x, r, answer, &facts.lifetime_ms);
@@ -374,6 +426,21 @@ int oauth2_token_hear(struct exchange *x, const struct response *r)
 	return outcome ? outcome : hear_token(x, r, answer);
 }
 
+/* Some servers take assertions at the token endpoint only, INDIGO IAM among them. */
+static int hear_no_assertion(struct exchange *x, const struct json *answer)
+{
+	if (x->grant_is_own)
+		exchange_fail(x, EXCHANGE_UNSUPPORTED,
+			      "the server's revocation endpoint did not take the client's "
+			      "assertion: revoke the refresh token at the server's own page");
+	else
+		exchange_fail(x, EXCHANGE_DONE,
+			      "the server's revocation endpoint did not take the client's "
+			      "assertion: this token stays valid until it expires");
+	exchange_quote(x, json_string(answer, "error_description"));
+	return x->grant_is_own ? EXCHANGE_UNSUPPORTED : EXCHANGE_DONE;
+}
+
 int oauth2_revoke_hear(struct exchange *x, const struct response *r)
 {
 	int outcome = exchange_hear_status(x, r);
@@ -393,6 +460,9 @@ int oauth2_revoke_hear(struct exchange *x, const struct response *r)
 	if (outcome < 0)
 		return outcome;
 	error = json_string(answer, "error");
+	if (oauth2_asserts(x) &&
+	    (r->status == 401 || (error && strcmp(error, "invalid_client") == 0)))
+		return hear_no_assertion(x, answer);
 	/* the provider's grant is not this slot's to revoke: the token runs out by itself (wire V4)
 	 */
 	if (error && strcmp(error, "unsupported_token_type") == 0 && !x->grant_is_own)

@@ -137,8 +137,8 @@ static void add_basic(struct exchange *x, const char *id, const struct secret *s
 	request_header(&x->request, "Authorization", buffer_string(&value));
 }
 
-/* One way only (wire C3): a header, or parameters. */
-static int add_client(struct exchange *x)
+/* One way only (wire C3): a header, or parameters, or an assertion (J1). */
+static int add_client(struct exchange *x, const char *url)
 {
 	struct buffer *body = &x->request.body;
 	CLIENT_AUTO client;
@@ -150,9 +150,13 @@ static int add_client(struct exchange *x)
 		form_add(body, "client_id", client.id);
 		return EXCHANGE_ASK;
 	}
+	if (strcmp(client.way, "private_key_jwt") == 0)
+		return oauth2_add_assertion(x, url, client.id, NULL);
 	if (!client.secret)
 		return exchange_fail(x, EXCHANGE_MISSING, "the client-secret of %s is not there",
 				     x->provider);
+	if (strcmp(client.way, "client_secret_jwt") == 0)
+		return oauth2_add_assertion(x, url, client.id, client.secret);
 	if (strcmp(client.way, "post") == 0) {
 		form_add(body, "client_id", client.id);
 		form_add_bytes(body, "client_secret", secret_bytes(client.secret),
@@ -171,7 +175,7 @@ int oauth2_post(struct exchange *x, const char *url)
 	x->request.content_type = "application/x-www-form-urlencoded";
 	buffer_text(&x->request.url, url);
 	request_header(&x->request, "Accept", "application/json");
-	r = add_client(x);
+	r = add_client(x, url);
 	if (r == EXCHANGE_ASK && request_error(&x->request))
 		return request_error(&x->request);
 	return r;

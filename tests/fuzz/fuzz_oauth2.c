@@ -35,7 +35,7 @@ enum choice {
 
 static const char *const secrets[] = {
 	"client-secret-1", "pass-word-1", "refresh-old-1", "initial-token-1",
-	"device-code-1",   "reg-secret-1", "reg-token-1",
+	"device-code-1",   "reg-secret-1", "reg-token-1",  "subject-old-1",
 };
 
 #define REGISTRATION                                                                               \
@@ -54,7 +54,7 @@ static const struct provider_type *type_of(unsigned int choice)
 static struct settings *new_settings(unsigned int choice)
 {
 	static const char *const grants[] = { "client_credentials", "password", "refresh_token",
-					      "device_code" };
+					      "device_code", "token_exchange", "jwt_bearer" };
 	struct settings *s = NULL;
 
 	if (settings_new(type_of(choice)->fields, &s) < 0)
@@ -67,7 +67,7 @@ static struct settings *new_settings(unsigned int choice)
 		settings_set(s, "device-authorization-url", "https://id.example.org/device", NULL);
 		settings_set(s, "registration-url", "https://id.example.org/register", NULL);
 	}
-	settings_set(s, "grant", grants[(choice >> 1) % 4], NULL);
+	settings_set(s, "grant", grants[(choice >> 1) % 6], NULL);
 	if (choice & CHOICE_REGISTER)
 		settings_set(s, "register", "yes", NULL);
 	else
@@ -77,6 +77,7 @@ static struct settings *new_settings(unsigned int choice)
 	set_secret(s, "client-secret", "client-secret-1");
 	set_secret(s, "password", "pass-word-1");
 	set_secret(s, "registration-token", "initial-token-1");
+	set_secret(s, "subject-token", "subject-old-1");
 	return s;
 }
 

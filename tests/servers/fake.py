@@ -5,7 +5,7 @@
     fake.py [--port N] [--tls CERTIFICATE KEY]      prints its port, and serves on 127.0.0.1
 
 What a client sees:
-    POST /token /revoke /introspect     as in RFC 6749, 7009, 7662
+    POST /token /revoke /introspect     as in RFC 6749, 8693, 7009, 7662
     GET  /.well-known/…                 OpenID Connect Discovery and RFC 8414
     GET  /resource                      200 for a Bearer token that is alive, else 401
 What a test sees:
@@ -56,6 +56,8 @@ DEFAULTS = {
     "discovery": "both",    # both, openid, oauth, none, wrong_issuer, html
 }
 
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+TOKEN_TYPE = "urn:ietf:params:oauth:token-type:"
 HTML = "<!DOCTYPE html><title>Maintenance</title><p>We are back soon."
 
 
@@ -289,9 +291,13 @@ class Handler(BaseHTTPRequestHandler):
             if server.settings["refresh"]:
                 follower = server.new_refresh_token()
                 family = server.refresh[follower]["family"]
-        elif kind != "client_credentials":
+        elif kind not in ("client_credentials", EXCHANGE):
             return error(400, "unsupported_grant_type")
         _, body = server.issue(family, form.get("scope"))
+        if kind == EXCHANGE:
+            body["issued_token_type"] = form.get("requested_token_type", TOKEN_TYPE + "access_token")
+            if body["issued_token_type"] != TOKEN_TYPE + "access_token":
+                body["token_type"] = "N_A"
         if follower:
             body["refresh_token"] = follower
         if server.settings["id_token"] is not None:
