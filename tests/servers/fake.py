@@ -2,39 +2,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """fake.py: an authorization server that can deny, stall, trickle, garble and lie about lengths.
 
-    fake.py [--port N] [--tls CERTIFICATE KEY]      prints its port, and serves on 127.0.0.1
+It is started, told and asked as standin.py says.
 
 What a client sees:
     POST /token /revoke /introspect     as in RFC 6749, 8693, 7009, 7662
     GET  /.well-known/…                 OpenID Connect Discovery and RFC 8414
     GET  /resource                      200 for a Bearer token that is alive, else 401
-What a test sees:
-    POST /_control {"mode": …}          changes settings (see DEFAULTS), answers all of them
+What a test sees besides:
     POST /_refresh_token                a new refresh token, as text
-    POST /_reset                        forgets log and counts; tokens and settings stay
-    GET  /_log                          every request: kind, method, path, headers, body, form, at
-    GET  /_count[/KIND]                 how many requests there were: token (default), revoke,
-                                        introspect, discovery, resource, all
-    GET  /_await/KIND/N[/SECONDS]       waits until there were N of them (10 s); 504 when there were not
-    GET  /_peak                         the most token requests that ever ran side by side
+    GET  /_count[/KIND]                 kinds: token (default), revoke, introspect, discovery, resource
     GET  /_tokens                       what was issued: access_token, scope, issued_at, expires_in, active
 """
 
-import argparse
 import base64
 import binascii
 import json
 import secrets
-import socket
-import ssl
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, unquote_plus
+from urllib.parse import unquote_plus
 
 sys.dont_write_bytecode = True
 import checked  # noqa: E402
+import standin  # noqa: E402
+from standin import HTML, Answer  # noqa: E402
 
 DEFAULTS = {
     "mode": "ok",           # of the token endpoint: ok, hold, stall, trickle, or a key of ANSWERS
@@ -58,22 +49,6 @@ DEFAULTS = {
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 TOKEN_TYPE = "urn:ietf:params:oauth:token-type:"
-HTML = "<!DOCTYPE html><title>Maintenance</title><p>We are back soon."
-
-
-class Answer:
-    """One HTTP answer; `length` and `close` let it lie."""
-
-    def __init__(self, status, body=b"", kind="application/json", length=None, **headers):
-        if isinstance(body, dict):
-            body = json.dumps(body)
-        self.status = status
-        self.body = body.encode() if isinstance(body, str) else body
-        self.headers = {"Content-Type": kind, "Cache-Control": "no-store"}
-        self.headers["Content-Length"] = str(len(self.body) if length is None else length)
-        self.headers.update({name.replace("_", "-"): str(value) for name, value in headers.items()})
-        self.lies = length is not None
-        self.pace = 0
 
 
 def error(status, code, text="refused by the test server"):
@@ -106,61 +81,24 @@ ANSWERS = {
 }
 
 
-class Server(ThreadingHTTPServer):
-    """The state; every change of it wakes those who wait."""
+class Server(standin.Server):
+    defaults = DEFAULTS
+    counted = "token"
 
-    daemon_threads = True
-    request_queue_size = 512
-
-    def __init__(self, port, tls):
-        super().__init__(("127.0.0.1", port), Handler)
-        self.scheme = "http"
-        if tls:
-            tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls_context.load_cert_chain(*tls)
-            self.socket = tls_context.wrap_socket(
-                self.socket, server_side=True, do_handshake_on_connect=False)
-            self.scheme = "https"
-        self.changed = threading.Condition()
-        self.settings = dict(DEFAULTS)
-        self.log = []
-        self.running = self.peak = 0
-        self.counter = 0
+    def __init__(self, port, tls, handler):
+        super().__init__(port, tls, handler)
         self.access = {}    # value -> {issued_at, expires_in, active, family}
         self.refresh = {}   # value -> {family, used}
         self.families = {}  # number -> alive
 
-    def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], (OSError, ssl.SSLError)):
-            super().handle_error(request, client_address)
-
-    @property
-    def base(self):
-        return f"{self.scheme}://localhost:{self.server_port}"
-
-    def count(self, kind):
-        return sum(kind in ("all", entry["kind"]) for entry in self.log)
-
-    def control(self, changes):
-        unknown = set(changes) - set(DEFAULTS)
-        if unknown:
-            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+    def check_changes(self, changes):
+        super().check_changes(changes)
         mode = changes.get("mode", "ok")
         if mode not in ANSWERS and mode not in ("ok", "hold", "stall", "trickle", "busy"):
             raise ValueError(f"unknown mode: {mode}")
-        with self.changed:
-            self.settings.update(changes)
-            self.changed.notify_all()
-            return dict(self.settings)
-
-    def wait_while(self, key, value):
-        with self.changed:
-            self.changed.wait_for(lambda: self.settings[key] != value)
 
     def make_jwt(self, expiry):
-        part = lambda claims: base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
-        body = part({"n": self.counter, "exp": int(expiry)})
-        return f"{part({'alg': 'none'})}.{body}.".replace("=", "") + secrets.token_hex(16)
+        return standin.make_jwt({"alg": "none"}, {"n": self.counter, "exp": int(expiry)})
 
     def make_value(self, expiry):
         kind = self.settings["token"]
@@ -221,41 +159,7 @@ class Server(ThreadingHTTPServer):
                 self.families[self.refresh[value]["family"]] = False
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, *_):
-        pass
-
-    def date_time_string(self, timestamp=None):
-        now = time.time() if timestamp is None else timestamp
-        return super().date_time_string(now + self.server.settings["skew"])
-
-    def send(self, answer):
-        try:
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            if answer.lies:
-                self.send_header("Connection", "close")
-            self.end_headers()
-            if not answer.pace:
-                self.wfile.write(answer.body)
-            for i in range(len(answer.body) if answer.pace else 0):
-                time.sleep(answer.pace)
-                self.wfile.write(answer.body[i: i + 1])
-        except OSError:
-            self.close_connection = True
-
-    def drop(self):
-        """Closes without a word."""
-        self.close_connection = True
-        try:
-            self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-
+class Handler(standin.Handler):
     # --- the token endpoint
 
     def refused_client(self, form):
@@ -305,11 +209,6 @@ class Handler(BaseHTTPRequestHandler):
         if "scope" in form:
             body["scope"] = form["scope"]
         return Answer(200, body)
-
-    def busy(self):
-        after = self.server.settings["retry_after"]
-        headers = {} if after is None else {"Retry_After": after}
-        return Answer(self.server.settings["status"], "busy\n", "text/plain", **headers)
 
     def token(self, form):
         server = self.server
@@ -389,55 +288,22 @@ class Handler(BaseHTTPRequestHandler):
 
     # --- what tests ask for
 
-    def await_count(self, kind, number, seconds="10"):
-        server = self.server
-        with server.changed:
-            if server.changed.wait_for(lambda: server.count(kind) >= int(number), float(seconds)):
-                return Answer(200, f"{server.count(kind)}\n", "text/plain")
-            return Answer(504, f"{server.count(kind)}\n", "text/plain")
-
     def tokens(self):
         return [{"access_token": value, "scope": token["scope"], "issued_at": token["issued_at"],
                  "expires_in": token["expires_in"], "active": self.server.alive(value)}
                 for value, token in list(self.server.access.items())]
 
-    def reset(self):
-        with self.server.changed:
-            self.server.log.clear()
-            self.server.peak = self.server.running
-        return Answer(200)
+    def answers_of_test(self):
+        return super().answers_of_test() | {
+            "_refresh_token": lambda *_: self.server.new_refresh_token(),
+            "_tokens": lambda *_: json.dumps(self.tokens()),
+        }
 
-    def answer_test(self, parts, body):
-        server = self.server
-        if parts[0] == "_control":
-            try:
-                return Answer(200, server.control(json.loads(body)))
-            except (ValueError, TypeError) as mistake:
-                return Answer(400, f"{mistake}\n", "text/plain")
-        if parts[0] == "_await":
-            return self.await_count(*parts[1:])
-        if parts[0] == "_reset":
-            return self.reset()
-        text = {
-            "_refresh_token": lambda: server.new_refresh_token(),
-            "_log": lambda: json.dumps(server.log),
-            "_count": lambda: str(server.count((parts + ["token"])[1])),
-            "_peak": lambda: str(server.peak),
-            "_tokens": lambda: json.dumps(self.tokens()),
-        }.get(parts[0])
-        return Answer(200, text()) if text else Answer(404)
+    # --- what clients ask for
 
-    def note(self, kind, body, form):
-        with self.server.changed:
-            self.server.log.append({
-                "kind": kind, "method": self.command, "path": self.path, "at": time.time(),
-                "headers": dict(self.headers.items()), "body": body, "form": form})
-            self.server.changed.notify_all()
-
-    def answer_client(self, name, body):
-        form = {key: values[0] if len(values) == 1 else values
-                for key, values in parse_qs(body, keep_blank_values=True).items()}
-        kind = "discovery" if name == ".well-known" else name
+    def answer_client(self, parts, body):
+        form = self.form_of(body)
+        kind = "discovery" if parts[0] == ".well-known" else parts[0]
         self.note(kind, body, form)
         posts = {"token": self.counted_token, "revoke": self.revoke, "introspect": self.introspect}
         gets = {"discovery": self.discovery, "resource": self.resource}
@@ -447,31 +313,6 @@ class Handler(BaseHTTPRequestHandler):
             return gets[kind]()
         return Answer(405 if kind in posts or kind in gets else 404)
 
-    def serve(self):
-        length = int(self.headers.get("Content-Length", 0))
-        body = self.rfile.read(length).decode("utf-8", "replace")
-        parts = self.path.partition("?")[0].strip("/").split("/")
-        if parts[0].startswith("_"):
-            answer = self.answer_test(parts, body)
-        else:
-            answer = self.answer_client(parts[0], body)
-        if answer:
-            self.send(answer)
-        else:
-            self.drop()
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = serve
-
-
-def main():
-    arguments = argparse.ArgumentParser(description="an authorization server that misbehaves on demand")
-    arguments.add_argument("--port", type=int, default=0)
-    arguments.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
-    given = arguments.parse_args()
-    server = Server(given.port, given.tls)
-    print(server.server_port, flush=True)
-    server.serve_forever(poll_interval=0.05)
-
 
 if __name__ == "__main__":
-    main()
+    standin.main(Server, Handler, "an authorization server that misbehaves on demand")
