@@ -84,7 +84,7 @@ begin() {
 	T=$(mktemp -d "${TMPDIR:-/tmp}/tokenfs-e2e.XXXXXX")
 	chmod 755 "$T"
 	CONF=$T/tokenfs.conf STATE=$T/state MNT=$T/mnt LOG=$T/log
-	PID='' PIDS=() DEVICE='' WRAP=()
+	PID='' PIDS=() DEVICE='' WRAP=() CERTIFICATE=''
 	mkdir "$MNT"
 	: >"$LOG"
 }
@@ -263,6 +263,19 @@ worker() {
 	return 1
 }
 
+# kill_worker: with a signal that it cannot see coming; its successor answers
+kill_worker() {
+	local old
+	old=$(worker)
+	kill -9 "$old"
+	eventually 10 has_successor "$old"
+}
+
+has_successor() { # PID of the worker before
+	local pid
+	pid=$(worker) && [ "$pid" != "$1" ] && answers
+}
+
 # Everything at once, as when the machine loses power for tokenfs alone.
 kill_all() {
 	local pid tree
@@ -310,17 +323,24 @@ reload() {
 	timeout -k 1 30 "$TOKENFS" reload -m "$MNT"
 }
 
-# --- the fake server, see tests/servers/fake.py
+# --- the fake server and the stand-ins of vendors, see tests/servers/fake.py and standin.py
 
-fake_start() { # [PORT] [ARGUMENT…]
-	local port=${1:-0}
-	[ $# -eq 0 ] || shift
+# stand_in NAME [PORT] [ARGUMENT…]: tests/servers/NAME.py. FAKE is its URL, and it is spoken to with
+# the functions below: one at a time.
+stand_in() {
+	local name=$1 port=${2:-0} scheme=http
+	shift $(($# > 1 ? 2 : 1))
+	[ "${1:-}" != --tls ] || scheme=https
 	: >"$T/fake.port"
-	spawn "$T/fake.port" python3 "$SERVERS/fake.py" --port "$port" "$@"
+	spawn "$T/fake.port" python3 "$SERVERS/$name.py" --port "$port" "$@"
 	FAKE_PID=$SPAWNED
 	eventually 10 grep -qx '[0-9][0-9]*' "$T/fake.port"
 	FAKE_PORT=$(grep -x '[0-9][0-9]*' "$T/fake.port")
-	FAKE=http://localhost:$FAKE_PORT
+	FAKE=$scheme://localhost:$FAKE_PORT
+}
+
+fake_start() { # [PORT] [ARGUMENT…]
+	stand_in fake "$@"
 }
 
 fake_stop() {
@@ -331,7 +351,7 @@ fake_stop() {
 fake() { # PATH [CURL ARGUMENT…]
 	local path=$1
 	shift
-	curl -fsS --max-time 30 "$@" "$FAKE/_$path"
+	curl -fsS --max-time 30 ${CERTIFICATE:+--cacert "$CERTIFICATE"} "$@" "$FAKE/_$path"
 }
 
 fake_set() { # JSON
@@ -339,5 +359,13 @@ fake_set() { # JSON
 }
 
 fake_count() { # [KIND]
-	fake "count/${1:-token}"
+	fake "count${1:+/$1}"
+}
+
+# certificate: for localhost, signed by itself. CERTIFICATE is its file, KEY its key's.
+certificate() {
+	CERTIFICATE=$T/cert.pem KEY=$T/key.pem
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 \
+		-subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
+		-keyout "$KEY" -out "$CERTIFICATE" 2>/dev/null
 }

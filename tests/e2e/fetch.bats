@@ -164,14 +164,12 @@ $(provider iem client_credentials | sed 's,http://localhost:[0-9]*,https://nothi
 
 @test "errno: EPROTO for a certificate that nobody vouches for; ca-file mends it" {
 	fake_stop
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 \
-		-subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
-		-keyout "$T/key.pem" -out "$T/cert.pem" 2>/dev/null
-	fake_start 0 --tls "$T/cert.pem" "$T/key.pem"
+	certificate
+	fake_start 0 --tls "$CERTIFICATE" "$KEY"
 	config < <(
-		provider bad client_credentials | sed 's/http:/https:/'
-		provider good client_credentials "ca-file = $T/cert.pem" | sed 's/http:/https:/'
-		provider blind client_credentials 'insecure-tls = yes' | sed 's/http:/https:/'
+		provider bad client_credentials
+		provider good client_credentials "ca-file = $CERTIFICATE"
+		provider blind client_credentials 'insecure-tls = yes'
 	)
 	mount_start
 	fails bad/access_token EPROTO

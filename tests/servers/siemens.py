@@ -121,7 +121,7 @@ class Handler(standin.VendorHandler):
             "ied", lambda number, end: standin.make_jwt(
                 {"alg": "ES256"}, {"iss": "urn:industrial.edge.device", "exp": int(end)}),
             whole_seconds=True)
-        return Answer(200, {"accessToken": value, "refreshToken": secrets.token_hex(24)}
+        return Answer(200, {"accessToken": value, "refreshToken": "REFRESH-" + secrets.token_hex(24)}
                       | self.ends("expiresAt", int(ends_at)))
 
     def keycloak(self, realm, body):

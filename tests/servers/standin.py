@@ -19,6 +19,7 @@ requests that `of` names are answered:
     drop                closes without a word
     deny                as the vendor refuses a credential; deny_html, deny_empty: 401 without JSON
     busy                `status` and `retry_after`
+    quote               400, with all that was sent
     html, empty, bare   200 with a page, with nothing, with {}
     cut                 the right answer without its end
     redirect            307 to /elsewhere, which is counted as `elsewhere` like every unknown path
@@ -245,7 +246,7 @@ VENDOR_DEFAULTS = {
 }
 
 MODES = ("ok", "hold", "hold_after", "stall", "drop", "deny", "deny_html", "deny_empty", "busy",
-         "html", "empty", "bare", "cut", "redirect")
+         "quote", "html", "empty", "bare", "cut", "redirect")
 
 
 class Refused(Exception):
@@ -337,8 +338,15 @@ class VendorHandler(Handler):
         """How this vendor refuses a credential."""
         return Answer(401)
 
-    def canned(self, mode):
+    def quote(self, body):
+        """As careless servers do it, wherever a client looks for what is wrong."""
+        said = f"you sent {body} {dict(self.headers.items())}"
+        return Answer(400, {"error": said, "error_description": said, "message": said,
+                            "errors": [{"message": said, "id": said}]})
+
+    def canned(self, mode, body):
         return {
+            "quote": lambda: self.quote(body),
             "deny": self.denied,
             "deny_html": lambda: Answer(401, HTML_401, "text/html"),
             "deny_empty": lambda: Answer(401),
@@ -377,7 +385,7 @@ class VendorHandler(Handler):
             return None
         if mode == "drop":
             return None
-        canned = self.canned(mode)
+        canned = self.canned(mode, body)
         if canned:
             return canned()
         answer = self.act(name, found, body)
