@@ -179,15 +179,27 @@ written() { # NAME DOCUMENT
 	token ctm/ci | cmp - "$T/value"
 }
 
-@test "controlm: a token that was deleted and made anew by others is no longer the one that we know" {
+replaced_elsewhere() { # NAME: others delete and make it; the value that we know is not its value
+	fake remove -d "$1"
+	elsewhere "$1" '["Reader"]' >/dev/null
+	value_is_unknown() { [ "$(errno_of open "ctm/$1")" = ENOKEY ]; }
+	eventually 10 value_is_unknown "$1"
+	equal "$(meta "ctm/$1" '.details.roles[]')" Reader
+}
+
+@test "controlm: a token that others deleted and made anew is no longer the one that we know" {
 	ctm
 	writes OK ci '{"roles": ["Admin"]}'
 	token ctm/ci
-	fake remove -d ci
-	elsewhere ci '["Reader"]' >/dev/null
-	unknown() { [ "$(errno_of open ctm/ci)" = ENOKEY ]; }
-	eventually 10 unknown
-	equal "$(meta ctm/ci '.details.roles[]')" Reader
+	listed_again
+	replaced_elsewhere ci
+}
+
+@test "controlm: the same, before the list has had what we made" {
+	ctm
+	writes OK ci '{"roles": ["Admin"]}'
+	token ctm/ci
+	replaced_elsewhere ci
 }
 
 # --- creating

@@ -124,6 +124,20 @@ right() {
 	equal "$(fake locked)" no
 }
 
+@test "siemens-ied: a service manager that starts it again and again does not lock the account" {
+	# shellcheck disable=SC2034
+	PASSWORD=wrong ACCOUNTS=ied
+	config < <(account ied ied | sed '/^prefetch/d')
+	for _ in 1 2 3 4 5 6; do
+		mount_start
+		refuse reads ied/access_token
+		mount_stop
+	done
+	equal "$(fake locked)" no
+	echo "attempts: $(fake_count ied_v2)"
+	equal "$(fake_count ied_v2)" 1
+}
+
 @test "siemens-ied: a reader of an account that the device has locked asks once" {
 	local i
 	for i in 1 2 3 4 5; do
