@@ -40,7 +40,7 @@ static const char *shown_value(const struct json *answer)
 /* Where the server's clock is known, its dates are measured by its own clock. */
 static int64_t server_now(const struct exchange *x, const struct response *r)
 {
-	return r && r->date_ms >= 0 ? r->date_ms : x->now_ms;
+	return r ? response_now(r, x->now_ms) : x->now_ms;
 }
 
 static int issue(struct exchange *x, const char *value, const char *date, int64_t now_ms,

@@ -44,6 +44,16 @@ int request_error(const struct request *r)
 	return buffer_error(&r->body);
 }
 
+/* Clocks that are not further apart show the same time: ours is the finer one. */
+#define SAME_TIME_MS 2000
+
+int64_t response_now(const struct response *r, int64_t now_ms)
+{
+	int64_t apart = r->date_ms < 0 ? 0 : r->date_ms - now_ms;
+
+	return apart > SAME_TIME_MS || apart < -SAME_TIME_MS ? r->date_ms + 999 : now_ms;
+}
+
 /* The bytes that RFC 3986 lets stand in a URI. */
 static bool has_uri_bytes(const char *uri)
 {

@@ -52,6 +52,13 @@ struct response {
 };
 
 /*
+ * What the server's clock showed when it answered, in ms: by its Date where that is not our time, for a
+ * moment that it names is one of its clock. A Date has whole seconds: the latest that it can mean, so
+ * that no life comes out too long.
+ */
+int64_t response_now(const struct response *r, int64_t now_ms);
+
+/*
  * URLs, for the field tables and for endpoints that a server names. 0 when `url` is https, or http
  * to a loopback host, with a host and without user:password@ and fragment; else -EINVAL and why.
  */

@@ -255,12 +255,6 @@ static void warn(struct exchange *x, const char *granted)
 				      "grant = device_code");
 }
 
-/* Where the server's clock is known, its `exp` is measured by its own clock. */
-static int64_t server_now(const struct exchange *x, const struct response *r)
-{
-	return r->date_ms >= 0 ? r->date_ms : x->now_ms;
-}
-
 static int hear_lifetime(struct exchange *x, const struct response *r, const struct json *answer,
 			 int64_t *ret_ms)
 {
@@ -270,7 +264,7 @@ static int hear_lifetime(struct exchange *x, const struct response *r, const str
 	if (json_integer(answer, "expires_in", &seconds) && seconds < 0)
 		return exchange_fail(x, EXCHANGE_GARBLED,
 				     "the token's expires_in is negative, which means nothing");
-	*ret_ms = token_lifetime(value, strlen(value), seconds, server_now(x, r));
+	*ret_ms = token_lifetime(value, strlen(value), seconds, response_now(r, x->now_ms));
 	if (*ret_ms <= 0)
 		return exchange_fail(x, EXCHANGE_GARBLED,
 				     "the token had expired already when it came");
@@ -299,7 +293,7 @@ static int hear_id_token(struct exchange *x, const struct response *r, const str
 	if (!value || !value[0])
 		return 0;
 	facts.lifetime_ms =
-		token_lifetime(value, strlen(value), TOKEN_LIFETIME_UNSAID, server_now(x, r));
+		token_lifetime(value, strlen(value), TOKEN_LIFETIME_UNSAID, response_now(r, x->now_ms));
 	if (facts.lifetime_ms <= 0)
 		return 0;
 	made = token_new(value, strlen(value), &facts, NULL, &x->ret_id_token);

@@ -340,7 +340,7 @@ static int expiry_in(const struct json *answer, const struct password_place *p, 
 static int hear_life(const struct password_login *l, struct exchange *x, const struct response *r,
 		     const struct json *answer, int64_t *ret_ms)
 {
-	int64_t now = r->date_ms >= 0 ? r->date_ms : x->now_ms;
+	int64_t now = response_now(r, x->now_ms);
 	int64_t seconds = TOKEN_LIFETIME_UNSAID, at;
 	const char *value = token_in(l, answer);
 	int found = -ENOENT;

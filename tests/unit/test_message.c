@@ -99,9 +99,24 @@ static void a_header_value_cannot_begin_another_line(void **state)
 	assert_string_equal(r.method, "GET");
 }
 
+static void test_the_server_s_clock_counts_where_it_is_another(void **state)
+{
+	struct response r = { .date_ms = -1 };
+
+	(void)state;
+	assert_int_equal(response_now(&r, 1000000), 1000000);
+	r.date_ms = 999000; /* the same time, in whole seconds */
+	assert_int_equal(response_now(&r, 1000000), 1000000);
+	r.date_ms = 5000;
+	assert_int_equal(response_now(&r, 1000000), 5999);
+	r.date_ms = 9000000;
+	assert_int_equal(response_now(&r, 1000000), 9000999);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_server_s_clock_counts_where_it_is_another),
 		cmocka_unit_test(https_and_http_to_this_host_are_urls),
 		cmocka_unit_test(c13_everything_else_is_refused_with_a_reason),
 		cmocka_unit_test(n1_a_resource_is_an_absolute_uri_without_fragment),
