@@ -12,6 +12,7 @@
 
 #include "command.h"
 #include "config_default.h"
+#include "wish.h"
 
 struct gathering {
 	struct loop *loop;
@@ -196,9 +197,29 @@ void credential_forget(const struct config_provider *provider)
 			settings_set_secret(provider->settings, s->key, NULL);
 }
 
+bool credential_may_change_unseen(const struct config_provider *provider)
+{
+	for (const struct secret_source *s = provider->secrets; s; s = s->next)
+		if (s->place != SECRET_FILE)
+			return true;
+	return !provider->secrets;
+}
+
+/* What else of the section may make a credential good: another user, another way to show it. */
+static uint64_t settings_hash(const struct config_provider *provider)
+{
+	BUFFER_AUTO text = BUFFER_INIT(LIMIT_RENDER);
+	uint64_t hash = 0;
+
+	if (!wish_write(provider->settings, &text))
+		crypto_generichash((unsigned char *)&hash, sizeof hash,
+				   (const unsigned char *)buffer_string(&text), text.len, NULL, 0);
+	return hash;
+}
+
 uint64_t credential_signature(const struct config_provider *provider)
 {
-	uint64_t sum = 0;
+	uint64_t sum = settings_hash(provider);
 	struct stat st;
 
 	for (const struct secret_source *s = provider->secrets; s; s = s->next) {

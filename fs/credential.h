@@ -7,6 +7,7 @@
 #ifndef TOKENFS_CREDENTIAL_H
 #define TOKENFS_CREDENTIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config.h"
@@ -31,7 +32,13 @@ void credential_cancel(struct gathering *g); /* takes NULL */
 /* Forgets what commands printed: the server refused it. */
 void credential_forget(const struct config_provider *provider);
 
-/* A number that changes when one of the files is rewritten: refused credentials may be tried again. */
+/* Nothing of it is a file whose change could be seen: a program prints it, or a person gave it. */
+bool credential_may_change_unseen(const struct config_provider *provider);
+
+/*
+ * A number that changes when one of the files is rewritten, or the section says something else: refused
+ * credentials may be tried again.
+ */
 uint64_t credential_signature(const struct config_provider *provider);
 
 #endif

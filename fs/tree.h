@@ -100,8 +100,14 @@ void tree_abort(struct tree *t);
  */
 int tree_configure(struct tree *t, struct config *config);
 
-/* Somebody mounted, or reloaded: what was refused may be tried again. */
+/* Somebody reloads: what was refused may be tried again. */
 void tree_reopen(struct tree *t);
+
+/*
+ * Somebody mounted. What was refused stays so (contract 9): a service manager that starts us again and
+ * again must not lock an account. But where no change could be seen, this is taken for one.
+ */
+void tree_mounted(struct tree *t);
 
 /* Starts the fetches of `prefetch = yes`. */
 void tree_prefetch(struct tree *t);

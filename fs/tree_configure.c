@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "credential.h"
 #include "log.h"
 #include "tree.h"
 #include "wish.h"
@@ -216,17 +217,28 @@ static void reopen(struct grant *g)
 	grant_keep_lock(g);
 }
 
+static void reopen_directory(struct directory *d)
+{
+	reopen(&d->grant);
+	grant_reopens(&d->login.grant);
+	for (size_t i = 0; i < d->slots.n; i++)
+		if (d->slots.at[i]->grant->own)
+			reopen(d->slots.at[i]->grant);
+}
+
 void tree_reopen(struct tree *t)
 {
-	for (struct directory *d = t->directories; d; d = d->next) {
-		if (d->hidden)
-			continue;
-		reopen(&d->grant);
-		grant_reopens(&d->login.grant);
-		for (size_t i = 0; i < d->slots.n; i++)
-			if (d->slots.at[i]->grant->own)
-				reopen(d->slots.at[i]->grant);
-	}
+	for (struct directory *d = t->directories; d; d = d->next)
+		if (!d->hidden)
+			reopen_directory(d);
+}
+
+void tree_mounted(struct tree *t)
+{
+	tree_drop_drafts(t);
+	for (struct directory *d = t->directories; d; d = d->next)
+		if (!d->hidden && credential_may_change_unseen(d->account.config))
+			reopen_directory(d);
 }
 
 /* The first slot of a grant first: a wrong password costs one attempt, the queue does the rest. */

@@ -352,10 +352,8 @@ static int open_mount(struct worker *w)
 	if (!r)
 		r = mount_create(&w->engine, w->tree, w->plan->handover, w->requests, &hooks,
 				 &w->mount);
-	if (!r && !requests_inherited(w->requests)) {
-		tree_drop_drafts(w->tree);
-		tree_reopen(w->tree);
-	}
+	if (!r && !requests_inherited(w->requests))
+		tree_mounted(w->tree);
 	if (!r)
 		w->mount->audit = settings_yes(w->tree->edition->config->mount, "audit");
 	return r;
