@@ -260,11 +260,12 @@ static int lookup_slot(const struct directory *d, enum facet facet, const char *
 
 	if (!s)
 		return -ENOENT;
-	n->entry_ms = slot_name_ms(s);
 	if (facet == FACET_META) {
+		/* Not for long: after an rm the same name may be another slot. */
 		*ret = inode_number(facet, s->id, 0);
 		return 0;
 	}
+	n->entry_ms = slot_name_ms(s);
 	*ret = inode_number(facet, s->id, slot_alive(s) ? s->generation : 0);
 	return 0;
 }
