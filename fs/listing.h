@@ -30,6 +30,9 @@ struct listing_state {
 void listing_init(struct listing_state *l, struct directory *d);
 void listing_finish(struct listing_state *l); /* before the grant's queue is aborted */
 
+/* The server has made one for us: what it says of it is wanted soon, the next one told from it. */
+void listing_hurry(struct listing_state *l);
+
 /* Another configuration is in force, or somebody reloads: asks soon, if the type lists. */
 void listing_configure(struct listing_state *l);
 

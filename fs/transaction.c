@@ -99,6 +99,8 @@ static void on_stored(void *ctx, int error)
 	t->fetch = NULL;
 	if (t->document.wish && s->wish == t->document.wish)
 		t->document.wish = NULL; /* the slot's now */
+	if (!error && t->purpose == PURPOSE_CREATE)
+		listing_hurry(&s->directory->listing);
 	if (!error && t->purpose != PURPOSE_REVOKE && slot_alive(s))
 		slot_wake(s, 0);
 	end(t, error, NULL);

@@ -195,13 +195,6 @@ replaced_elsewhere() { # NAME: others delete and make it; the value that we know
 	replaced_elsewhere ci
 }
 
-@test "controlm: the same, before the list has had what we made" {
-	ctm
-	writes OK ci '{"roles": ["Admin"]}'
-	token ctm/ci
-	replaced_elsewhere ci
-}
-
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {
