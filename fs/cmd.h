@@ -23,6 +23,7 @@ int cmd_mount_fstab(int argc, char **argv); /* as mount(8) calls it, with argv[0
 int cmd_unmount(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_login(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_upgrade(int argc, char **argv);
 int cmd_help(int argc, char **argv);

@@ -49,6 +49,18 @@ const char *config_credentials_directory(void)
 	return directory_variable("CREDENTIALS_DIRECTORY");
 }
 
+bool config_terminal_is_dumb(void)
+{
+	const char *value = variable("TERM");
+
+	return !value || !strcmp(value, "dumb");
+}
+
+bool config_wants_no_colour(void)
+{
+	return variable("NO_COLOR") != NULL;
+}
+
 void config_default_path(struct buffer *ret)
 {
 	if (geteuid() == 0)

@@ -21,6 +21,7 @@ static const struct cmd commands[] = {
 	{ "unmount",   "[MOUNTPOINT]",                             "end it",                               cmd_unmount },
 	{ "check",     "[-c FILE]",                                "find every mistake in the configuration", cmd_check },
 	{ "status",    "[-m MOUNTPOINT] [--json]",                 "show providers, tokens and errors",    cmd_status },
+	{ "login",     "[-m MOUNTPOINT] PROVIDER",                 "log in with a browser, on any device", cmd_login },
 	{ "reload",    "[-m MOUNTPOINT]",                          "read the configuration anew",          cmd_reload },
 	{ "upgrade",   "[-m MOUNTPOINT]",                         "go on with the program that is on disk now", cmd_upgrade },
 	{ "help",      "[COMMAND|TYPE]",                           "explain a command or a provider type", cmd_help },

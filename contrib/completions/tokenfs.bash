@@ -6,6 +6,16 @@ _tokenfs_mountpoints() {
 	findmnt -rno TARGET -t fuse.tokenfs
 }
 
+# The providers of a mount: of the one that `-m` names, else of the usual one.
+_tokenfs_providers() {
+	local i mountpoint=/run/tokens
+	((EUID == 0)) || mountpoint=${XDG_RUNTIME_DIR-}/tokens
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} != -m ]] || mountpoint=${COMP_WORDS[i + 1]}
+	done
+	[[ ! -d $mountpoint ]] || (cd "$mountpoint" && printf '%s\n' */ | tr -d /)
+}
+
 _tokenfs_words() {
 	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
 }
@@ -22,7 +32,7 @@ _tokenfs_directories() {
 
 _tokenfs() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='mount unmount check status reload upgrade help'
+	local commands='mount unmount check status login reload upgrade help'
 	local types='oauth2 siemens-iem siemens-ied siemens-iehub cisco-iotod cisco-ei local static'
 
 	if ((COMP_CWORD == 1)); then
@@ -51,6 +61,13 @@ _tokenfs() {
 	unmount) _tokenfs_words "$(_tokenfs_mountpoints)" "$word" ;;
 	check) _tokenfs_words '-c' "$word" ;;
 	status) _tokenfs_words '-m --json' "$word" ;;
+	login)
+		if [[ $word == -* ]]; then
+			_tokenfs_words '-m' "$word"
+		else
+			_tokenfs_words "$(_tokenfs_providers)" "$word"
+		fi
+		;;
 	reload | upgrade) _tokenfs_words '-m' "$word" ;;
 	help) ((COMP_CWORD > 2)) || _tokenfs_words "$commands $types" "$word" ;;
 	esac
