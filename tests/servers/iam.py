@@ -43,6 +43,7 @@ DEFAULTS = person.DEFAULTS | {
     "refresh_expires_in": 2592000,  # 0: never
     "id_expires_in": 600,
     "code_expires_in": 600,     # of device codes
+    "interval": None,           # seconds; IAM says none (2.6), which makes it 5
     "complete": True,           # verification_uri_complete is sent
     "cleanup": False,           # the job that takes expired device codes away has run
     "reuse_refresh_token": True,
@@ -404,6 +405,8 @@ class Handler(person.Handler):
                 "expires_at": time.time() + settings["code_expires_in"]}
         body = {"device_code": value, "user_code": user_code, "verification_uri": server.issuer + "device",
                 "expires_in": settings["code_expires_in"]}
+        if settings["interval"] is not None:
+            body["interval"] = settings["interval"]
         if settings["complete"]:
             body["verification_uri_complete"] = f"{server.issuer}device?user_code={user_code}"
         return Answer(200, body)

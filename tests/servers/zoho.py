@@ -33,6 +33,7 @@ DEFAULTS = person.DEFAULTS | {
     "revoke": "ok",
     "dc": "us",                 # of paths that name none
     "user_location": "us",      # where the user who approves lives
+    "moves": False,             # after an other_dc, `dc` is that one: one origin stands for all
     "interval": 1000,           # milliseconds (1.4); null: not said
     "pace": 0.9,                # a poll sooner than so many seconds after the last is slow_down
     "code_expires_in": 300000,  # milliseconds
@@ -183,6 +184,8 @@ class Handler(person.Handler):
             return error("authorization_pending")
         if settings["user_location"] != self.dc:
             code["polled_at"] = 0   # the other data centre has not been asked yet
+            if settings["moves"]:
+                settings["dc"] = settings["user_location"]
             return error("other_dc", user_location=settings["user_location"])
         return None
 
