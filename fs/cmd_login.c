@@ -87,14 +87,26 @@ static int status_of(const struct session *s, struct json **ret)
 	return client_read_json(&s->client, buffer_string(&path), ret);
 }
 
-/* An errno of a file of the provider; the sentence is in its .status. */
+/* What the provider's .status says of what went wrong last; a login that failed has its own words. */
+static const char *reason_in(struct json *status)
+{
+	struct json *error = json_get(status, "last_error");
+	struct json *login = json_get(status, "login");
+	const char *state = json_string(login, "state");
+	const char *at = json_string(error, "at"), *ended_at = json_string(login, "ended_at");
+	bool failed = state && progress_of(state) != PROGRESS_DONE;
+
+	/* RFC 3339 in UTC: the later one is the greater text */
+	if (failed && ended_at && (!at || strcmp(ended_at, at) >= 0))
+		return json_string(login, "message");
+	return json_string(error, "message");
+}
+
 static void complain_of(const struct session *s, int error)
 {
 	JSON_AUTO *status = NULL;
-	const char *message = NULL;
+	const char *message = status_of(s, &status) ? NULL : reason_in(status);
 
-	if (!status_of(s, &status))
-		message = json_string(json_get(status, "last_error"), "message");
 	complain(s, message && *message ? message : strerror(error));
 }
 

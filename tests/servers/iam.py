@@ -45,6 +45,7 @@ DEFAULTS = person.DEFAULTS | {
     "code_expires_in": 600,     # of device codes
     "interval": None,           # seconds; IAM says none (2.6), which makes it 5
     "complete": True,           # verification_uri_complete is sent
+    "denial": False,            # polls tell of a Deny, as RFC 8628 has it; IAM never does (2.6)
     "cleanup": False,           # the job that takes expired device codes away has run
     "reuse_refresh_token": True,
     "clear_access_tokens_on_refresh": True,
@@ -205,8 +206,6 @@ class Server(person.Server):
 
 
 class Handler(person.Handler):
-    decisions = person.Handler.decisions | {"_deny": {}}    # it stores nothing (2.6)
-
     def basic(self):
         header = self.headers.get("Authorization", "")
         if not header.startswith("Basic "):
@@ -334,6 +333,8 @@ class Handler(person.Handler):
         if time.time() >= code["expires_at"]:
             del server.state.codes[value]
             return error(400, "expired_token", f"Device code has expired {value}")
+        if code["state"] == "denied" and server.settings["denial"]:
+            return error(400, "access_denied", "The user denied it")
         if code["state"] != "approved":
             return error(400, "authorization_pending", f"Authorization pending for code {value}")
         refusal = self.bad_resource(code["resource"])
