@@ -35,7 +35,7 @@ cli_token() {
 }
 
 refresh_token() {
-	fake grants | jq -r ".[${1:--1}].refresh_token"
+	fake grants | jq -r '.[-1].refresh_token'
 }
 
 listed() {
@@ -63,7 +63,7 @@ alive() { # ACCESS_TOKEN: an API takes it
 	eventually 5 reads zoho/ci
 	equal "$(token zoho/ci)" "m_$(refresh_token)"
 	equal "$(listed)" ci
-	equal "$(state zoho)" done
+	equal "$(state zoho)" 'done'
 	equal "$(fake_count code)" 1
 }
 

@@ -5,6 +5,7 @@
 # shellcheck disable=SC2034 # LIMIT and PROBE_LIMIT are read by common.bash
 
 load common
+load login
 
 setup_file() {
 	command -v glewlwyd >/dev/null || return 0
@@ -173,4 +174,54 @@ password_token() { # ISSUER FILTER: by hand
 	done
 	eventually 10 another
 	equal "$(active "$value")" true
+}
+
+# --- a person logs in
+
+device() { # [LINE…]
+	account device_code 'scope = openid api.read' "$@"
+}
+
+agree() { # [DIR]: alice, to the code that .login shows
+	"$SERVERS/glewlwyd.sh" approve "${1:-$BATS_FILE_TMPDIR/plain}" oidc "$(login gl .user_code)"
+}
+
+@test "device code: alice agrees at the server's page, and the token is one that the server knows" {
+	config <<<"$(device)"
+	mount_start
+	equal "$(errno_of open gl/access_token)" ENOKEY
+	login gl .message
+	agree
+	eventually 10 reads gl/access_token
+	equal "$(state gl)" 'done'
+	equal "$(active "$(token gl/access_token)")" true
+	renewed() { [ "$(meta gl/access_token .generation)" -gt 1 ]; }
+	eventually 15 renewed
+	equal "$(active "$(token gl/access_token)")" true
+}
+
+@test "device code: the server's own slow_down makes the polls slower by five seconds" {
+	config <<<"$(device)"
+	spawn "$T/port" python3 "$SERVERS/twice.py" "$ISS" "$T/polls"
+	eventually 10 grep -qx '[0-9][0-9]*' "$T/port"
+	config <<<"$(device "token-url = http://localhost:$(cat "$T/port")/token")"
+	mount_start
+	login gl .message
+	eventually 10 grep -q slow_down "$T/polls"
+	agree
+	eventually 15 reads gl/access_token
+	cat "$T/polls"
+	equal "$(awk 'NR > 1 && before ~ /slow_down/ { print ($1 - at >= 6) } { at = $1; before = $2 }' \
+		"$T/polls")" 1
+}
+
+@test "device code: one that nobody used expires, and another one works" {
+	DEVICE_TTL=3 own_server
+	config <<<"$(device)"
+	mount_start
+	login gl .message
+	eventually 15 state_is gl expired
+	login gl .message
+	agree "$BATS_TEST_TMPDIR/server"
+	eventually 10 reads gl/access_token
 }

@@ -3,6 +3,8 @@
 # A person logs in: .login, .status and `tokenfs login`. The server is tests/servers/iam.py, which is
 # polled each second here.
 
+# shellcheck disable=SC2034 # ENVIRONMENT is read by login.bash
+
 load common
 load login
 
@@ -24,8 +26,8 @@ account() {
 		'scope = openid offline_access' 'timeout = 5s' "$@"
 }
 
-iam() { # [LINE…]
-	config <<<"$(account "$@")"
+iam() {
+	config <<<"$(account)"
 	mount_start
 }
 
@@ -42,7 +44,7 @@ succeeds() {
 	equal "$(login iam .state)" waiting
 	approve "$(login iam .user_code)"
 	eventually 8 reads iam/access_token
-	equal "$(state iam)" done
+	equal "$(state iam)" 'done'
 }
 
 # --- the files
@@ -82,7 +84,7 @@ succeeds() {
 	approve
 	eventually 5 reads iam/access_token
 	[ "$(fake_count poll)" -le $((before + 2)) ]
-	equal "$(state iam)" done
+	equal "$(state iam)" 'done'
 	equal "$(token iam/.status | jq -c .login_needed)" '[]'
 	equal "$(token iam/access_token)" "$(fake tokens | jq -r '.[-1].access_token')"
 }
@@ -204,7 +206,7 @@ succeeds() {
 	approve
 	eventually 15 reads iam/access_token
 	equal "$(fake_count devicecode)" 1
-	equal "$(state iam)" done
+	equal "$(state iam)" 'done'
 }
 
 @test "kill -9 of everything, and another mount: the same code, and the token comes" {

@@ -5,6 +5,7 @@
 #
 #	glewlwyd.sh start DIR [http|https]	writes DIR/env, to be sourced
 #	glewlwyd.sh stop DIR
+#	glewlwyd.sh approve DIR ISSUER CODE	alice agrees to a device code of an issuer, by its page
 #
 # The environment says how long things live: AT_TTL (access tokens, 8 s), RT_TTL (refresh tokens,
 # 3600 s), DEVICE_TTL (device codes, 120 s). The package is expected to be installed.
@@ -19,7 +20,7 @@ fail() {
 }
 
 usage() {
-	fail 'usage: glewlwyd.sh start DIR [http|https] | stop DIR'
+	fail 'usage: glewlwyd.sh start DIR [http|https] | stop DIR | approve DIR ISSUER CODE'
 }
 
 # A process is known by its pid and the tick it was born at: pids come back.
@@ -224,7 +225,47 @@ start() {
 	write_environment >"$dir/env"
 }
 
+# --- what a person does
+
+# Where the page of a device code sends the browser next.
+device_page() { # MORE
+	"${curl[@]}" -b "$jar" -o /dev/null -w '%{redirect_url}' "$device_url$1"
+}
+
+parameter() { # URL NAME
+	sed -n "s/.*[?&]$2=\([^&]*\).*/\1/p" <<<"$1" | tr + ' '
+}
+
+approve() { # ISSUER CODE
+	local next
+	# shellcheck source=/dev/null
+	. "$dir/env"
+	curl=(curl -sS --noproxy '*')
+	[ -z "$CA" ] || curl+=(--cacert "$CA")
+	jar=$(mktemp "$dir/jar.XXXXXX")
+	device_url="$BASE/api/$1/device?code=$2"
+	"${curl[@]}" -f -c "$jar" -H 'Content-Type: application/json' -o /dev/null \
+		-d "{\"username\": \"$USER_NAME\", \"password\": \"$USER_PW\"}" "$BASE/api/auth/"
+	next=$(device_page '')
+	[ -n "$(parameter "$next" client_id)" ] || fail "$2 is not known: $next"
+	"${curl[@]}" -f -b "$jar" -X PUT -H 'Content-Type: application/json' -o /dev/null \
+		-d "{\"scope\": \"$(parameter "$next" scope)\"}" \
+		"$BASE/api/auth/grant/$(parameter "$next" client_id)/"
+	next=$(device_page '&g_continue')
+	rm -f "$jar"
+	[[ $next == *prompt=deviceComplete* ]] || fail "$2 was not approved: $next"
+}
+
 [ $# -ge 2 ] || usage
 verb=$1 dir=$2 mode=${3:-http}
-case $mode in http | https) ;; *) usage ;; esac
-case $verb in start) start ;; stop) stop ;; *) usage ;; esac
+case $verb in
+start)
+	case $mode in http | https) start ;; *) usage ;; esac
+	;;
+stop) stop ;;
+approve)
+	[ $# -eq 4 ] || usage
+	approve "$3" "$4"
+	;;
+*) usage ;;
+esac
