@@ -240,7 +240,8 @@ static void look(const struct session *s, struct course *c)
 	int r = status_of(s, &status);
 
 	if (r) {
-		c->progress = r == -ENOENT || r == -ENOTCONN ? PROGRESS_GONE : PROGRESS_WAITING;
+		c->progress = r == -ENOENT || r == -ENOTCONN || r == -EBADF ? PROGRESS_GONE
+									    : PROGRESS_WAITING;
 		return;
 	}
 	login = json_get(status, "login");
@@ -263,6 +264,17 @@ static void drain(int fd)
 		;
 }
 
+/* With no descriptor of the mount: who waits for a person must not keep it from being unmounted. */
+static int wait_outside(struct session *s)
+{
+	int r;
+
+	client_close(&s->client);
+	r = wait_for(s, s->changes, STEP_MS);
+	s->client.root = open(s->client.mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return r;
+}
+
 static int follow(struct session *s, struct course *c)
 {
 	int r;
@@ -275,7 +287,7 @@ static int follow(struct session *s, struct course *c)
 			return 0;
 		screen_countdown(&s->screen, c->expires_ms - wall_ms(), &text);
 		show(&text);
-		r = wait_for(s, s->changes, STEP_MS);
+		r = wait_outside(s);
 		if (r < 0)
 			return r;
 		if (r == 1)
@@ -388,6 +400,7 @@ static int signals_open(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
@@ -443,6 +456,8 @@ int cmd_login(int argc, char **argv)
 		client_close(&s.client);
 		return 1;
 	}
+	/* Whoever has read enough of us, such as head(1), may log in all the same. */
+	signal(SIGPIPE, SIG_IGN);
 	s.screen = find_screen();
 	s.signals = signals_open();
 	s.changes = changes_open(&s);

@@ -414,6 +414,27 @@ succeeds() {
 	equal "$(exit_status)" 1
 }
 
+@test "tokenfs login keeps nobody from unmounting: 1" {
+	iam
+	log_in iam
+	eventually 10 shows "$T/out" "$FAKE/device"
+	fake await/poll/2/8
+	mount_stop
+	equal "$(exit_status)" 1
+	matches "$(cat "$T/err")" '^tokenfs: iam/access_token: '
+}
+
+@test "tokenfs login: who reads its first line only can log in all the same" {
+	iam
+	# shellcheck disable=SC2016
+	spawn "$T/first" bash -c '"$@" | head -n 1; echo "${PIPESTATUS[0]}"' - "$TOKENFS" login -m "$MNT" iam
+	eventually 10 shows "$T/first" 'To log in'
+	fake await/poll/1/5
+	approve
+	eventually 10 ended "$SPAWNED"
+	equal "$(tail -n 1 "$T/first")" 0
+}
+
 @test "tokenfs login goes on over the death of the worker" {
 	iam
 	log_in iam
