@@ -339,8 +339,8 @@ stand_in() {
 	FAKE=$scheme://localhost:$FAKE_PORT
 }
 
-fake_start() { # [PORT] [ARGUMENT…]; SERVER names another one that is told and asked alike
-	stand_in "${SERVER:-fake}" "$@"
+fake_start() { # [PORT] [ARGUMENT…]
+	stand_in fake "$@"
 }
 
 fake_stop() {

@@ -10,7 +10,7 @@ load login
 
 setup() {
 	begin
-	SERVER=iam fake_start 0 --state "$T/iam.state"
+	stand_in iam 0 --state "$T/iam.state"
 	fake_set '{"interval": 1}'
 }
 

@@ -11,7 +11,7 @@ load login
 setup() {
 	begin
 	ENVIRONMENT=()
-	SERVER=iam fake_start 0 --state "$T/iam.state"
+	stand_in iam 0 --state "$T/iam.state"
 	fake_set '{"interval": 1, "denial": true}'
 }
 
@@ -32,7 +32,7 @@ iam() {
 }
 
 again() { # the server, which forgot nothing
-	SERVER=iam fake_start "$FAKE_PORT" --state "$T/iam.state"
+	stand_in iam "$FAKE_PORT" --state "$T/iam.state"
 }
 
 polls() { # of a user code's device code, which the log has

@@ -30,7 +30,8 @@ from urllib.parse import parse_qs, urlsplit
 
 sys.dont_write_bytecode = True
 import person  # noqa: E402
-from fake import Answer, error  # noqa: E402
+from fake import error  # noqa: E402
+from standin import Answer  # noqa: E402
 
 DEFAULTS = person.DEFAULTS | {
     "mode": "ok",               # of /token
@@ -629,7 +630,8 @@ class Handler(person.Handler):
         commands = {"POST": "register", "DELETE": "unregister"}
         return commands.get(self.command) if kind == "registration" else None
 
-    def answer_client(self, name, body):
+    def answer_client(self, parts, body):
+        name = parts[0]
         self.form = form = {key: values[0] if len(values) == 1 else values
                             for key, values in parse_qs(body, keep_blank_values=True).items()}
         path = self.path.partition("?")[0].strip("/")

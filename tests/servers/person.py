@@ -3,8 +3,8 @@
 
     PROGRAM [--port N] [--tls CERTIFICATE KEY] [--state FILE]     prints its port
 
-With --state it goes on with what was there when it was ended by SIGTERM. Tokens, codes, clients are
-in `state`; what a test sees besides what fake.py has:
+They are told and asked as standin.py says. With --state one goes on with what was there when it was
+ended by SIGTERM. Tokens, codes, clients are in `state`; what a test sees besides:
     POST /_approve[/CODE] /_deny[/CODE] /_expire[/CODE]     a user code; else the newest one
     POST /_refresh_token        a refresh token as if somebody had logged in, as text
     POST /_kill_grants          somebody removes every refresh token
@@ -24,7 +24,9 @@ import time
 
 sys.dont_write_bytecode = True
 import fake  # noqa: E402
-from fake import ANSWERS, Answer  # noqa: E402
+import standin  # noqa: E402
+from fake import ANSWERS  # noqa: E402
+from standin import Answer  # noqa: E402
 
 DEFAULTS = {
     "delay": 0,             # seconds before an answer of the token endpoint
@@ -35,15 +37,14 @@ DEFAULTS = {
 ANYWHERE = ("ok", "hold", "stall", "busy", "drop", *ANSWERS)
 
 
-class Server(fake.Server):
+class Server(standin.Server):
     defaults = DEFAULTS
+    counted = "token"
     switches = ()       # settings of one endpoint each
     words = {}          # what else they may be
 
     def __init__(self, port, tls, handler, state, path):
-        super().__init__(port, tls)
-        self.RequestHandlerClass = handler
-        self.settings = dict(self.defaults)
+        super().__init__(port, tls, handler)
         self.state, self.path = state, path
         if path:
             try:
@@ -60,17 +61,11 @@ class Server(fake.Server):
     def count(self, kind):
         return sum(kind in ("all", entry["kind"], entry["grant"]) for entry in self.log)
 
-    def control(self, changes):
-        unknown = set(changes) - set(self.defaults)
-        if unknown:
-            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+    def check_changes(self, changes):
+        super().check_changes(changes)
         for name in set(self.switches) & set(changes):
             if changes[name] not in ANYWHERE + self.words.get(name, ()):
                 raise ValueError(f"unknown {name}: {changes[name]}")
-        with self.changed:
-            self.settings.update(changes)
-            self.changed.notify_all()
-            return dict(self.settings)
 
     def find_code(self, user_code):
         """By a user code, in any case; the newest without one."""
@@ -133,19 +128,13 @@ class Handler(fake.Handler):
 
     def answers_of_test(self):
         server = self.server
-        return {name: lambda rest, _, change=change: server.decide("".join(rest), change)
-                for name, change in self.decisions.items()} | {
+        return super().answers_of_test() | {
+            name: lambda rest, _, change=change: server.decide("".join(rest), change)
+            for name, change in self.decisions.items()} | {
             "_grants": lambda *_: json.dumps(self.grants()),
             "_codes": lambda *_: json.dumps(list(server.state.codes.values())),
             "_kill_grants": lambda *_: self.kill_grants(),
         }
-
-    def answer_test(self, parts, body):
-        known = self.answers_of_test().get(parts[0])
-        if not known:
-            return super().answer_test(parts, body)
-        answer = known(parts[1:], body)
-        return answer if isinstance(answer, Answer) else Answer(200, answer)
 
     def note(self, kind, body, form):
         with self.server.changed:

@@ -24,7 +24,7 @@ from urllib.parse import parse_qs
 
 sys.dont_write_bytecode = True
 import person  # noqa: E402
-from fake import Answer  # noqa: E402
+from standin import Answer  # noqa: E402
 
 DEFAULTS = person.DEFAULTS | {
     "mode": "ok",               # of refreshes
@@ -276,7 +276,8 @@ class Handler(person.Handler):
         "/api": ("GET", "api", None),
     }
 
-    def answer_client(self, name, body):
+    def answer_client(self, parts, body):
+        name = parts[0]
         self.dc = name if name in CENTRES else self.server.settings["dc"]
         path, _, query = self.path.partition("?")
         path = path[len(name) + 1:] if name in CENTRES else path
