@@ -201,7 +201,6 @@ agree() { # [DIR]: alice, to the code that .login shows
 }
 
 @test "device code: the server's own slow_down makes the polls slower by five seconds" {
-	config <<<"$(device)"
 	spawn "$T/port" python3 "$SERVERS/twice.py" "$ISS" "$T/polls"
 	eventually 10 grep -qx '[0-9][0-9]*' "$T/port"
 	config <<<"$(device "token-url = http://localhost:$(cat "$T/port")/token")"
