@@ -6,6 +6,7 @@ Everything that can fail prints OK or the name of its errno (EAGAIN, EKEYREJECTE
 """
 
 import collections
+import concurrent.futures
 import ctypes
 import errno
 import json
@@ -89,6 +90,39 @@ def call(name, *arguments):
             print("OK")
     except OSError as error:
         print(name_of(error))
+
+
+def outcome(name, *arguments):
+    try:
+        CALLS[name](*arguments)
+        return "OK"
+    except OSError as error:
+        return name_of(error)
+
+
+def repeat(number, name, *arguments):
+    """The same call NUMBER times: how often came what."""
+    counts = collections.Counter(outcome(name, *arguments) for _ in range(int(number)))
+    print(", ".join(f"{count} {what}" for what, count in sorted(counts.items())))
+
+
+def opens(*paths):
+    """Opens and reads all of them at the same time: the outcome of each, in order."""
+    with concurrent.futures.ThreadPoolExecutor(len(paths)) as pool:
+        print(*pool.map(lambda path: outcome("open", path), paths))
+
+
+def everything(directory):
+    """What can be read below it: of each file its content, and its extended attributes."""
+    for place, _, files in os.walk(directory):
+        for path in (os.path.join(place, name) for name in files):
+            try:
+                sys.stdout.buffer.write(read_all(path) + b"\n")
+                for name in os.listxattr(path):
+                    sys.stdout.buffer.write(os.getxattr(path, name) + b"\n")
+            except OSError as error:
+                print(path, name_of(error))
+                sys.stdout.flush()
 
 
 def exact(path):
@@ -344,6 +378,7 @@ def core_limit(pid):
 
 
 TOOLS = {
+    "repeat": repeat, "opens": opens, "everything": everything,
     "exact": exact, "mmap": through_mmap, "sendfile": through_sendfile, "pieces": pieces,
     "xattrs": names, "crowd": crowd, "hold": hold, "interrupt": interrupt, "answers": answers,
     "remaining": remaining, "watch": watch, "until-failure": until_failure, "introspect": introspect,

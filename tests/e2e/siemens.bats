@@ -113,7 +113,7 @@ right() {
 	PASSWORD=wrong ACCOUNTS=ied
 	accounts
 	for i in 1 2 3 4 5 6; do
-		for _ in 1 2 3 4 5; do refuse reads ied/access_token; done
+		equal "$(probe repeat 5 open "$MNT/ied/access_token")" '5 EKEYREJECTED'
 		case $i in
 		1 | 4) reload ;;
 		2 | 5) kill_worker ;;
