@@ -394,6 +394,16 @@ replaced_elsewhere() { # NAME: others delete and make it; the value that we know
 	timeout -k 1 20 rm "$MNT/ctm/ci"
 }
 
+@test "controlm: where nobody can say which token the api-key is, it lives, and our own can be deleted" {
+	fake_set '{"by_value": false}'
+	ctm
+	refuse equal "$(errno_of unlink ctm/boot)" OK
+	equal "$(at_server boot .tokenName)" boot
+	writes OK ci '{"roles": ["Admin"]}'
+	equal "$(errno_of unlink ctm/ci)" OK
+	equal "$(at_server ci .tokenName)" ''
+}
+
 @test "controlm: rm that the server refuses or does not answer leaves everything" {
 	ctm 'timeout = 3s'
 	writes OK ci '{"roles": ["Admin"]}'
@@ -574,6 +584,27 @@ acted() { # KIND: the server did what it was asked for ci
 	listed_again
 	has_one ci
 	equal "$(at_server ci '.roles[]')" Admin
+}
+
+@test "controlm: kill -9, and the server acts on the dead one's creation later: the write says so, and rm mends it" {
+	ctm
+	fake_set '{"mode": "hold", "of": "create", "forgets": true}'
+	spawn "$T/errno" timeout 45 python3 "$PROBE" create "$MNT/ctm/ci" '{"roles": ["Admin"]}'
+	fake await/create/1
+	kill_worker
+	fake await/create/2
+	elsewhere ci '["Admin"]' >/dev/null # is what the first one comes to
+	fake_set '{"mode": "ok"}'
+	eventually 30 test -s "$T/errno"
+	equal "$(fake tokens | jq '[.[] | select(.tokenName == "ci")] | length')" 1
+	matches "$(cat "$T/errno")" '^(OK|EEXIST|EINVAL)$'
+	if ! grep -q OK "$T/errno"; then
+		matches "$(token ctm/.status)" 'exists'
+		eventually 10 lists ci
+		timeout -k 1 20 rm "$MNT/ctm/ci"
+		writes OK ci '{"roles": ["Admin"]}'
+	fi
+	has_one ci
 }
 
 @test "controlm: kill -9 of everything when the server has made the token: writing again mends it" {
