@@ -13,6 +13,8 @@ static const struct field fields[] = {
 	  "the Automation API, which ends in /automation-api" },
 	{ "api-key", FIELD_SECRET, 0, NULL, NULL,
 	  "the value of an API token, which everything is done with" },
+	{ "api-key-name", FIELD_TEXT, 0, NULL, NULL,
+	  "the name of that token at the server: rm of it is refused" },
 	{ "user", FIELD_TEXT, FIELD_IDENTITY, NULL, NULL,
 	  "or a user, who logs in for sessions of 30 minutes" },
 	{ "password", FIELD_SECRET, 0, NULL, NULL, "the user's password" },

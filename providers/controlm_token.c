@@ -256,21 +256,26 @@ static int change_hear(struct exchange *x, const struct response *r, const struc
 
 /* ---- revoke ---- */
 
+static int is_api_key(struct exchange *x)
+{
+	return controlm_of_slot(
+		x, exchange_fail(x, EXCHANGE_IN_USE,
+				 "%s is the api-key that %s itself uses: configure another one first",
+				 x->name, x->provider));
+}
+
 int controlm_revoke_plan(struct exchange *x)
 {
 	const struct secret *key = settings_secret(x->settings, "api-key");
+	const char *name = settings_text(x->settings, "api-key-name");
 
 	x->step = CONTROLM_REMOVE;
 	if (controlm_lives_on_sessions(x->settings) || !key)
 		return EXCHANGE_ASK;
-	if (is_value_of(x->token, secret_bytes(key), secret_len(key)))
-		return controlm_of_slot(
-			x, exchange_fail(
-				   x, EXCHANGE_IN_USE,
-				   "%s is the api-key that %s itself uses: configure another one "
-				   "first",
-				   x->name, x->provider));
-	if (!x->token)
+	if (is_value_of(x->token, secret_bytes(key), secret_len(key)) ||
+	    (name && strcmp(name, x->name) == 0))
+		return is_api_key(x);
+	if (!x->token && !name)
 		x->step = CONTROLM_SELF;
 	return EXCHANGE_ASK;
 }
@@ -282,23 +287,21 @@ static int self_hear(struct exchange *x, const struct response *r, const struct 
 	if (r->status == 401 || r->status == 429 || r->status >= 500)
 		return controlm_refused(x, r, answer);
 	if (!controlm_is_good(r)) {
-		/* not every server has this call (wire 2.2), and not everybody may use it */
 		if (r->status < 400)
 			return controlm_refused(x, r, answer);
-		x->step = CONTROLM_REMOVE;
-		return EXCHANGE_ASK;
+		/* not every server has this call (wire 2.2): rather one rm too few than locked out */
+		return controlm_of_slot(
+			x, exchange_fail(x, EXCHANGE_IN_USE,
+					 "this server does not tell whether %s is the api-key that %s "
+					 "itself uses: name that one as api-key-name, then rm again",
+					 x->name, x->provider));
 	}
 	if (!name || !name[0])
 		return exchange_fail(
 			x, EXCHANGE_GARBLED,
 			"the server was asked which token the api-key is, and did not say");
 	if (strcmp(name, x->name) == 0)
-		return controlm_of_slot(
-			x, exchange_fail(
-				   x, EXCHANGE_IN_USE,
-				   "%s is the api-key that %s itself uses: configure another one "
-				   "first",
-				   x->name, x->provider));
+		return is_api_key(x);
 	x->step = CONTROLM_REMOVE;
 	return EXCHANGE_ASK;
 }
