@@ -26,7 +26,7 @@ struct fetch {
 	struct memo *memo;                    /* which exchange.memo stands in */
 	struct settings *wish;                /* the slot's may be replaced meanwhile */
 	uint64_t signature; /* of the secret files, as they were read */
-	bool running, sent, over, keeping;
+	bool running, sent, over, keeping, elsewhere;
 	bool soft; /* a final error that is tried again all the same */
 	bool held; /* by the grant's back-off: nothing was asked, nothing is noted */
 	int steps;
@@ -198,6 +198,7 @@ static void conclude(struct fetch *f, int error)
 				       .sent_boot_ms = f->sent_boot_ms,
 				       .sent_wall_ms = f->sent_wall_ms,
 				       .slot_only = is_of_slot(&f->exchange, error),
+				       .elsewhere = f->elsewhere,
 				       .settled = is_settled(f->exchange.purpose, error) &&
 					   !f->soft && !f->held };
 
@@ -286,7 +287,7 @@ static int begin_need(struct fetch *f)
 	int r = needs->begin(needs->tree, x->need, f, f->given, f, &x->why, &f->need);
 
 	/* The other one fails, not this grant: once it works, this does. */
-	x->slot_only = r < 0;
+	x->slot_only = f->elsewhere = r < 0;
 	return r == -ENOENT || r == -ELOOP ? -EINVAL : r;
 }
 
@@ -346,7 +347,7 @@ static void on_given(void *ctx, int error, struct token *token, const struct sen
 
 	f->need = NULL;
 	if (error) {
-		f->exchange.slot_only = true;
+		f->exchange.slot_only = f->elsewhere = true;
 		sentence_set(&f->exchange.why, "%s: %s", f->exchange.need, why->text);
 		conclude(f, error);
 		return;

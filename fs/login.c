@@ -107,6 +107,15 @@ static void prompt_clear(struct prompt *p)
 	*p = (struct prompt){ 0 };
 }
 
+/* What .status shows as the last thing that went wrong. The log has it from the conversation. */
+static void note_failure(struct login *l, int error, const struct sentence *why)
+{
+	struct directory *d = l->directory;
+
+	d->refused = (struct failure){ .error = error, .at_wall_ms = loop_wall(loop_of(l)) };
+	sentence_set(&d->refused.why, "%s: login: %s", l->name, why->text);
+}
+
 static void finish(struct login *l, enum login_state state, int error, const struct sentence *why)
 {
 	struct slot *s = l->slot;
@@ -117,10 +126,8 @@ static void finish(struct login *l, enum login_state state, int error, const str
 	sentence_set(&l->why, "%s", why ? why->text : "");
 	prompt_clear(&l->prompt);
 	s->live->writes--;
-	if (state != LOGIN_DONE)
-		log_line(l->directory->account.engine->log, LOG_LEVEL_NOTICE,
-			 "%s/%s: login %s: %s", l->directory->name, l->name, login_state_name(state),
-			 l->why.text);
+	if (state != LOGIN_DONE && state != LOGIN_CANCELLED)
+		note_failure(l, error, &l->why);
 	wake(l, error);
 }
 
@@ -232,7 +239,9 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 	}
 	l->fetch = NULL;
 	if (error == -EINTR) {
-		finish(l, LOGIN_CANCELLED, error, &why); /* the worker ends: the intent stays */
+		/* The worker ends: the intent stays, and its successor goes on. */
+		sentence_set(&why, "tokenfs ends");
+		finish(l, LOGIN_CANCELLED, error, &why);
 		fetch_end(f);
 		return;
 	}
@@ -375,6 +384,8 @@ int login_cancel(struct login *l)
 		return -ENOENT;
 	l->fetch = NULL;
 	sentence_set(&why, "it was cancelled");
+	log_line(l->directory->account.engine->log, LOG_LEVEL_NOTICE, "%s/%s: login cancelled",
+		 l->directory->name, l->name);
 	fetch_end(f);
 	fail(l, LOGIN_CANCELLED, -EINTR, &why);
 	return 0;

@@ -24,7 +24,8 @@ typedef void need_done(void *ctx, int error, struct token *token, const struct s
 struct needs {
 	/*
 	 * `done` is called from the loop, never from inside. `path` is PROVIDER/NAME; `who` asks. -ENOENT:
-	 * no such slot, -ELOOP: a circle, and why; -ENOMEM.
+	 * no such slot, -ENOKEY: none yet, a person is to log in for it, -ELOOP: a circle; and why;
+	 * -ENOMEM.
 	 */
 	int (*begin)(void *tree, const char *path, const struct fetch *who, need_done *done,
 		     void *ctx, struct sentence *why, struct need **ret);

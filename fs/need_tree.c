@@ -18,18 +18,24 @@ static struct loop *loop_of(const struct need *n)
 	return n->slot->directory->account.engine->loop;
 }
 
-static struct slot *find(const struct tree *t, const char *path)
+static int find(const struct tree *t, const char *path, struct sentence *why, struct slot **ret)
 {
 	const char *slash = strchr(path, '/');
-	char provider[256];
+	char provider[256] = "";
 	const struct directory *d;
 
-	if (!slash || (size_t)(slash - path) >= sizeof provider)
-		return NULL;
-	memcpy(provider, path, (size_t)(slash - path));
-	provider[slash - path] = '\0';
+	if (slash && (size_t)(slash - path) < sizeof provider)
+		memcpy(provider, path, (size_t)(slash - path));
 	d = tree_directory(t, provider);
-	return d ? directory_slot(d, slash + 1) : NULL;
+	*ret = d ? directory_slot(d, slash + 1) : NULL;
+	if (*ret)
+		return 0;
+	if (d && d->account.config->type->undeclared && directory_needs_person(d)) {
+		sentence_set(why, "%s is not there yet: log in for it by writing {} to it", path);
+		return -ENOKEY;
+	}
+	sentence_set(why, "%s is no token of this mount: correct its name", path);
+	return -ENOENT;
 }
 
 /*
@@ -88,15 +94,13 @@ static int start(struct need *n)
 static int begin(void *tree, const char *path, const struct fetch *who, need_done *done, void *ctx,
 		 struct sentence *why, struct need **ret)
 {
-	struct slot *s = find(tree, path);
 	const struct failure *f;
 	struct need *n;
-	int r;
+	struct slot *s;
+	int r = find(tree, path, why, &s);
 
-	if (!s) {
-		sentence_set(why, "%s is no token of this mount: correct its name", path);
-		return -ENOENT;
-	}
+	if (r)
+		return r;
 	if (waits_for(s, who)) {
 		sentence_set(why, "%s cannot be had first: it waits for this very token", path);
 		return -ELOOP;

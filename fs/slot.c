@@ -379,7 +379,7 @@ static void note_failure(struct slot *s, const struct fetch_result *result)
 		return;
 	f->error = result->error;
 	f->at_wall_ms = loop_wall(loop_of(s));
-	f->retry_at = loop_now(loop_of(s)) + POLICY_FORBIDDEN_MS;
+	f->retry_at = loop_now(loop_of(s)) + (result->elsewhere ? 0 : POLICY_FORBIDDEN_MS);
 	f->why = *result->why;
 }
 

@@ -81,7 +81,8 @@ static void end(struct transaction *t, int error, const struct sentence *why)
 	void *ctx = t->ctx;
 
 	if (error) {
-		note_refusal(t, error, why);
+		if (!t->login.done) /* else the login has told it */
+			note_refusal(t, error, why);
 		undo_draft(t);
 	}
 	release(t);
