@@ -96,7 +96,8 @@ static int check_url(const struct password_login *l, const struct settings *s, s
 
 int password_check(const struct password_login *l, const struct settings *s, struct sentence *why)
 {
-	for (const struct password_member *m = l->members; m < l->members + PASSWORD_MEMBERS_MAX; m++)
+	for (const struct password_member *m = l->members; m < l->members + PASSWORD_MEMBERS_MAX;
+	     m++)
 		if (m->key && !settings_has(s, m->key) && !settings_text(s, m->key))
 			return missing(s, m->key, why);
 	if (!settings_text(s, l->base))
@@ -228,7 +229,8 @@ void password_quote(struct exchange *x, const struct json *answer)
 	exchange_quote(x, said);
 }
 
-static const struct password_verdict *verdict_of(const struct password_login *l, const struct json *answer)
+static const struct password_verdict *verdict_of(const struct password_login *l,
+						 const struct json *answer)
 {
 	const char *error = json_string(answer, "error");
 
@@ -251,7 +253,8 @@ static bool is_success(const struct response *r)
 	return r->status >= 200 && r->status < 300;
 }
 
-static int hear_verdict(const struct password_verdict *v, struct exchange *x, const struct response *r)
+static int hear_verdict(const struct password_verdict *v, struct exchange *x,
+			const struct response *r)
 {
 	if (v->outcome == EXCHANGE_BUSY)
 		x->wait_ms = r->retry_after_ms;
@@ -267,8 +270,8 @@ static bool has_message(const struct json *answer)
 	return (message && message[0]) || json_boolean(answer, "success", &success);
 }
 
-static int hear_no_token(const struct password_login *l, struct exchange *x, const struct response *r,
-			 const struct json *answer)
+static int hear_no_token(const struct password_login *l, struct exchange *x,
+			 const struct response *r, const struct json *answer)
 {
 	if (!answer)
 		return exchange_fail(x, EXCHANGE_GARBLED,
@@ -282,8 +285,8 @@ static int hear_no_token(const struct password_login *l, struct exchange *x, con
 			     l->token.member);
 }
 
-static int hear_failure(const struct password_login *l, struct exchange *x, const struct response *r,
-			const struct json *answer)
+static int hear_failure(const struct password_login *l, struct exchange *x,
+			const struct response *r, const struct json *answer)
 {
 	const struct password_verdict *v = verdict_of(l, answer);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * password: the conversation of servers with one login call: a POST of user and password (or of client
- * id and secret) is answered with a token and its end. There is no refresh, and nothing to revoke
- * with. A type says in a `struct password_login`, which is all data, where its server has what:
+ * password: the conversation of servers with one login call: a POST of user and password (or of
+ *client id and secret) is answered with a token and its end. There is no refresh, and nothing to
+ *revoke with. A type says in a `struct password_login`, which is all data, where its server has
+ *what:
  *
  *	static const struct password_login acme = {
  *		.base = "url",
@@ -15,7 +16,8 @@
  *		.refusals = { 401 },
  *	};
  *
- * and calls password_ask() and password_hear() with it. The tables are constant and outlive everything.
+ * and calls password_ask() and password_hear() with it. The tables are constant and outlive
+ *everything.
  */
 #ifndef TOKENFS_PASSWORD_H
 #define TOKENFS_PASSWORD_H
@@ -50,7 +52,7 @@ struct password_login {
 	const char *base;     /* the key that holds the server's URL */
 	const char *path;     /* what follows; {KEY} stands for a key's value, percent-encoded */
 	const char *path_key; /* or the key that holds what follows */
-	bool form;            /* the body is form-encoded; else JSON */
+	bool form;	      /* the body is form-encoded; else JSON */
 	struct password_member members[PASSWORD_MEMBERS_MAX];
 
 	struct password_place token;
@@ -61,8 +63,8 @@ struct password_login {
 	 */
 	struct password_place expiries[PASSWORD_EXPIRIES_MAX];
 
-	const char *credential; /* "user and password": what a refusal refuses */
-	const char *advice;     /* what to do then, besides correcting it; or NULL */
+	const char *credential;		     /* "user and password": what a refusal refuses */
+	const char *advice;		     /* what to do then, besides correcting it; or NULL */
 	int refusals[PASSWORD_REFUSALS_MAX]; /* the statuses that say so */
 	const struct password_verdict *verdicts; /* words that say more than a status; or NULL */
 	const char *no_token; /* what to do where 2xx has a message in place of a token; or NULL */
