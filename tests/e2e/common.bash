@@ -230,9 +230,21 @@ mount_start() {
 	watchdog
 }
 
+# What keeps processes that should have ended: for whoever reads the failure.
+stuck() { # PID
+	local pid
+	for pid in $(descendants "$1"); do
+		printf -- '-- %s %s in %s\n' "$pid" "$(cat "/proc/$pid/comm")" "$(cat "/proc/$pid/wchan")"
+		cat "/proc/$pid/stack" "/proc/$pid/task/"*/comm
+	done 2>/dev/null
+}
+
 mount_stop() {
 	timeout -k 1 20 "$TOKENFS" unmount "$MNT"
-	eventually 15 ended "$PID"
+	eventually 15 ended "$PID" || {
+		stuck "$PID"
+		return 1
+	}
 	not_mounted
 }
 
