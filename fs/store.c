@@ -44,8 +44,8 @@ static const char *const statement_texts[STATEMENTS] = {
 	[ROLLBACK] = "ROLLBACK",
 	[PUT_SEQUENCE] = "INSERT OR REPLACE INTO sequence VALUES (?, ?)",
 	[PUT_DIRECTORY] = "INSERT OR REPLACE INTO directory VALUES (?, ?, ?)",
-	[PUT_SLOT] = "INSERT OR REPLACE INTO slot VALUES"
-		     " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[PUT_SLOT] = ("INSERT OR REPLACE INTO slot VALUES"
+		      " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
 	[PUT_TOKEN] =
 		"INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 	[PUT_GRANT] = "INSERT OR REPLACE INTO grant VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

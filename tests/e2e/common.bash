@@ -96,7 +96,12 @@ spawn() {
 	shift
 	setsid "$@" </dev/null >>"$output" 2>&1 3>&- &
 	SPAWNED=$!
-	PIDS+=("$SPAWNED")
+	PIDS+=("$SPAWNED:$(birth "$SPAWNED")")
+}
+
+# birth PID: when it began. Numbers are given out again: another lane's process may have it by now.
+birth() {
+	sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
 }
 
 running() { # PID: it is there and no zombie
@@ -124,6 +129,8 @@ finish() {
 		/proc/self/mountinfo | tac | while read -r at; do umount -l "$at"; done
 	mount_end
 	for pid in "${PIDS[@]}"; do
+		[ "$(birth "${pid%:*}")" = "${pid#*:}" ] || continue
+		pid=${pid%:*}
 		kill "$pid" 2>/dev/null || continue
 		eventually 5 ended "$pid" >/dev/null || kill -9 "$pid"
 	done

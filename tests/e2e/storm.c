@@ -326,12 +326,22 @@ static void step_held(struct job *j)
 	step_still(j);
 }
 
+/* As of any file that is replaced: a name may have gone over to the next one when it is to be mounted. */
+static bool bind_there(const char *path, const char *target)
+{
+	for (int i = 0; i < 100; i++)
+		if (mount(path, target, NULL, MS_BIND, NULL) == 0)
+			return true;
+		else if (errno != ENOENT)
+			return false;
+	return false;
+}
+
 /* A thread's own mount namespace; what is mounted in it goes with the thread. */
 static bool bind_apart(const char *path, const char *target)
 {
 	return unshare(CLONE_FS | CLONE_NEWNS) == 0 &&
-	       mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 &&
-	       mount(path, target, NULL, MS_BIND, NULL) == 0;
+	       mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 && bind_there(path, target);
 }
 
 static void step_bound(struct job *j)
