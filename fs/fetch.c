@@ -189,6 +189,12 @@ static void release(struct fetch *f)
 	free(f);
 }
 
+/* To remove a client takes its registration: what is wrong with the grant says nothing of that. */
+static bool is_of_grant(const struct fetch *f)
+{
+	return f->exchange.purpose != PURPOSE_UNREGISTER;
+}
+
 /* The end of the conversation. A failure of ours (memory) is told as what it is. */
 static void conclude(struct fetch *f, int error)
 {
@@ -212,7 +218,7 @@ static void conclude(struct fetch *f, int error)
 	note_memo(f);
 	if (!f->held) {
 		*(error ? &f->grant->account->failed : &f->grant->account->fetched) += 1;
-		if (f->exchange.purpose != PURPOSE_REVOKE || is_final(error))
+		if (is_of_grant(f) && (f->exchange.purpose != PURPOSE_REVOKE || is_final(error)))
 			note_grant(f, error);
 		grant_keep_lock(f->grant);
 		note_log(f, error);
@@ -445,7 +451,7 @@ static void run(struct fetch *f)
 {
 	struct account *a = f->grant->account;
 	struct exchange *x = &f->exchange;
-	int r = grant_admits(f->grant, &x->why);
+	int r = is_of_grant(f) ? grant_admits(f->grant, &x->why) : 0;
 
 	if (!r && x->purpose == PURPOSE_FETCH)
 		r = grant_affords(f->grant, &x->why);
