@@ -30,6 +30,23 @@ static int place_of(const char *given, struct client *c)
 	return 0;
 }
 
+const char *client_take_provider(int *argc, char **argv)
+{
+	const char *found = NULL;
+
+	for (int i = 1; i < *argc; i++) {
+		if (!strcmp(argv[i], "-m")) {
+			i++;
+		} else if (argv[i][0] != '-' && !found) {
+			found = argv[i];
+			memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i) * sizeof *argv);
+			(*argc)--;
+			i--;
+		}
+	}
+	return found;
+}
+
 int client_open(const char *usage, int argc, char **argv, bool *ret_json, struct client *ret)
 {
 	const char *given = NULL;
@@ -57,6 +74,15 @@ int client_open(const char *usage, int argc, char **argv, bool *ret_json, struct
 void client_close(struct client *c)
 {
 	close(c->root);
+}
+
+bool client_has_provider(const struct client *c, const char *provider)
+{
+	if (provider[0] && provider[0] != '.' && !strchr(provider, '/') &&
+	    !faccessat(c->root, provider, F_OK, 0))
+		return true;
+	fprintf(stderr, "tokenfs: there is no provider \"%s\" in %s\n", provider, c->mountpoint);
+	return false;
 }
 
 int client_read(const struct client *c, const char *path, struct buffer *out)
@@ -93,17 +119,24 @@ static void tell_why(const struct client *c, int error, const char *failed)
 	fprintf(stderr, "tokenfs: %s: %s\n", failed, message ? message : strerror(error));
 }
 
-int client_command(const struct client *c, const char *what, const char *failed)
+int client_command(const struct client *c, const char *what, const char *provider,
+		   const char *failed)
 {
-	BUFFER_AUTO command = BUFFER_INIT(LIMIT_SENTENCE);
+	BUFFER_AUTO command = BUFFER_INIT(LIMIT_RENDER);
+	JSON_AUTO *document = json_new_object();
 	int fd = openat(c->root, ".control", O_WRONLY | O_CLOEXEC), error = 0;
 
 	if (fd < 0) {
 		fprintf(stderr, "tokenfs: %s/.control: %s\n", c->mountpoint, strerror(errno));
 		return 1;
 	}
-	buffer_format(&command, "{\"do\":\"%s\"}\n", what);
-	if (write(fd, buffer_string(&command), command.len) < 0)
+	json_set_string(document, "do", what);
+	if (provider)
+		json_set_string(document, "provider", provider);
+	json_print(document, false, &command);
+	if (buffer_error(&command))
+		error = -buffer_error(&command);
+	else if (write(fd, buffer_string(&command), command.len) < 0)
 		error = errno;
 	close(fd);
 	if (error)

@@ -26,6 +26,7 @@ int cmd_status(int argc, char **argv);
 int cmd_login(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_upgrade(int argc, char **argv);
+int cmd_unregister(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 #endif

@@ -420,27 +420,9 @@ static int changes_open(const struct session *s)
 	return fd;
 }
 
-/* The provider's name is taken out of the arguments, which are the client's then. */
-static const char *take_provider(int *argc, char **argv)
-{
-	const char *found = NULL;
-
-	for (int i = 1; i < *argc; i++) {
-		if (!strcmp(argv[i], "-m")) {
-			i++;
-		} else if (argv[i][0] != '-' && !found) {
-			found = argv[i];
-			memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i) * sizeof *argv);
-			(*argc)--;
-			i--;
-		}
-	}
-	return found;
-}
-
 int cmd_login(int argc, char **argv)
 {
-	struct session s = { .provider = take_provider(&argc, argv) };
+	struct session s = { .provider = client_take_provider(&argc, argv) };
 	int status;
 
 	if (!s.provider) {
@@ -450,9 +432,7 @@ int cmd_login(int argc, char **argv)
 	status = client_open(USAGE, argc, argv, NULL, &s.client);
 	if (status)
 		return status;
-	if (s.provider[0] == '.' || strchr(s.provider, '/') ||
-	    faccessat(s.client.root, s.provider, F_OK, 0)) {
-		fprintf(stderr, "tokenfs: there is no such provider in %s\n", s.client.mountpoint);
+	if (!client_has_provider(&s.client, s.provider)) {
 		client_close(&s.client);
 		return 1;
 	}

@@ -9,7 +9,7 @@ int cmd_reload(int argc, char **argv)
 
 	if (status)
 		return status;
-	status = client_command(&c, "reload", "reload");
+	status = client_command(&c, "reload", NULL, "reload");
 	client_close(&c);
 	return status;
 }

@@ -66,7 +66,7 @@ int cmd_upgrade(int argc, char **argv)
 		status = 1;
 	}
 	if (!status)
-		status = client_command(&c, "upgrade", "not upgraded");
+		status = client_command(&c, "upgrade", NULL, "not upgraded");
 	if (!status)
 		status = wait_for_end(&c, &before);
 	client_close(&c);

@@ -24,6 +24,7 @@ static const struct cmd commands[] = {
 	{ "login",     "[-m MOUNTPOINT] PROVIDER",                 "log in with a browser, on any device", cmd_login },
 	{ "reload",    "[-m MOUNTPOINT]",                          "read the configuration anew",          cmd_reload },
 	{ "upgrade",   "[-m MOUNTPOINT]",                         "go on with the program that is on disk now", cmd_upgrade },
+	{ "unregister", "[-m MOUNTPOINT] PROVIDER",                "remove the client that tokenfs registered at a server", cmd_unregister },
 	{ "help",      "[COMMAND|TYPE]",                           "explain a command or a provider type", cmd_help },
 	{ "--version", "",                                         "print the version",                    cmd_version },
 	{ 0 },

@@ -255,6 +255,58 @@ opens_as() { # ERRNO [SLOT]
 	equal "$(fake_count register)" 1
 }
 
+unregister() { # PROVIDER
+	run timeout -k 1 30 "$TOKENFS" unregister -m "$MNT" "$1"
+}
+
+@test "2.9: tokenfs unregister: the client is gone at the server, and every token here" {
+	local before client
+	before=$(fake clients | jq length)
+	config <<<"$(account 'register = yes' 'scope = openid offline_access')"
+	mount_start
+	person
+	client=$(fake clients | jq -r '.[-1].client_id')
+	put iam/compute '{"scope": "openid offline_access"}'
+	person compute
+	unregister iam
+	equal "$status$output" 0
+	equal "$(fake_count unregister)" 1
+	equal "$(fake clients | jq length)" "$before"
+	equal "$(errno_of open iam/access_token)" ENOKEY
+	equal "$(errno_of open iam/compute)" ENOKEY
+	equal "$(token iam/.status | jq -c .login_needed)" '["access_token","compute"]'
+
+	unregister iam
+	equal "$status" 1
+	matches "$output" '^tokenfs: not unregistered: iam has registered no client at its server$'
+	equal "$(fake_count unregister)" 1
+
+	person
+	refuse [ "$(fake clients | jq -r '.[-1].client_id')" = "$client" ]
+	equal "$(fake_count register)" 2
+}
+
+@test "tokenfs unregister: what the server says no to keeps everything; wrong usage is 2" {
+	local value
+	config <<<"$(account 'register = yes' 'scope = openid offline_access')"
+	mount_start
+	person
+	value=$(token iam/access_token)
+	fake_set '{"registration": "busy"}'
+	unregister iam
+	equal "$status" 1
+	matches "$output" '^tokenfs: not unregistered: .*503'
+	equal "$(token iam/access_token)" "$value"
+	fake_set '{"registration": "ok"}'
+
+	unregister nobody
+	equal "$status" 1
+	matches "$output" 'no provider "nobody"'
+	run timeout -k 1 10 "$TOKENFS" unregister
+	equal "$status" 2
+	matches "$output" '^usage: tokenfs unregister .*PROVIDER$'
+}
+
 @test "2.9: register = yes: scopes that the server left out are not asked for" {
 	fake_set '{"restricted_scopes": ["storage.modify:/"]}'
 	config <<<"$(account 'register = yes' \

@@ -467,7 +467,7 @@ succeeds() {
 	run -1 timeout -k 1 20 "$TOKENFS" login -m "$MNT" iam
 	matches "$output" 'refuses connections'
 	run -1 timeout -k 1 20 "$TOKENFS" login -m "$MNT" nobody
-	matches "$output" 'no such provider'
+	matches "$output" 'no provider "nobody"'
 	run -1 timeout -k 1 20 "$TOKENFS" login -m "$MNT" ../iam
 	run -2 timeout -k 1 20 "$TOKENFS" login -m "$MNT"
 	run -2 timeout -k 1 20 "$TOKENFS" login -m "$MNT" iam more
