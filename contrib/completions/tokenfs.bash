@@ -32,8 +32,9 @@ _tokenfs_directories() {
 
 _tokenfs() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='mount unmount check status login reload upgrade help'
-	local types='oauth2 siemens-iem siemens-ied siemens-iehub cisco-iotod cisco-ei local static'
+	local commands='mount unmount check status login reload upgrade unregister help'
+	local types='oauth2 indigo-iam siemens-iem siemens-ied siemens-iehub controlm catalyst'
+	types+=' cisco-iotod cisco-ei local exec static'
 
 	if ((COMP_CWORD == 1)); then
 		_tokenfs_words "$commands --version" "$word"
@@ -61,7 +62,7 @@ _tokenfs() {
 	unmount) _tokenfs_words "$(_tokenfs_mountpoints)" "$word" ;;
 	check) _tokenfs_words '-c' "$word" ;;
 	status) _tokenfs_words '-m --json' "$word" ;;
-	login)
+	login | unregister)
 		if [[ $word == -* ]]; then
 			_tokenfs_words '-m' "$word"
 		else
