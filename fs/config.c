@@ -457,6 +457,25 @@ static void read_slot(const struct config_section *section, struct config *c,
 		add_slot(section, name, p, report);
 }
 
+/* A key that names a token of this mount: who has it may stand anywhere, but must be there. */
+static void check_references(const struct config_section *section, const struct config *c,
+			     struct config_report *report)
+{
+	const struct config_provider *p = find_provider(c, section->name, strlen(section->name));
+
+	if (!p || !p->settings)
+		return;
+	for (const struct field *f = p->type->fields; f && f->key; f++) {
+		const char *path = f->flags & FIELD_OR_SLOT ? settings_text(p->settings, f->key) : NULL;
+		size_t len = path ? strcspn(path, "/") : 0;
+
+		if (path && !find_provider(c, path, len))
+			config_mistake(report, section->file, config_section_line(section, f->key),
+				       "%s = %.128s, but there is no [%.*s]", f->key, path,
+				       (int)(len > 64 ? 64 : len), path);
+	}
+}
+
 /* Slots after all providers: a part may declare one for a provider that stands in a later one. */
 static void read_sections(const struct config_text *text, struct config *c,
 			  struct config_report *report)
@@ -470,6 +489,8 @@ static void read_sections(const struct config_text *text, struct config *c,
 	for (const struct config_section *s = text->sections; s; s = s->next)
 		if (strchr(s->name, '/'))
 			read_slot(s, c, report);
+		else
+			check_references(s, c, report);
 }
 
 /* What serves when nothing is configured: a first try needs no server and no account. */

@@ -476,6 +476,16 @@ static void names_follow_the_rule_of_the_mount(void **state)
 	refuse(*state, "[x/y]\n", 1, "there is no [x]");
 }
 
+static void token_of_a_provider_that_is_not_there_is_no_subject(void **state)
+{
+#define EXCHANGER                                                                                    \
+	"[s]\ntype = oauth2\ntoken-url = https://x.example.org/token\nclient-id = x\n"               \
+	"client-auth = none\ngrant = token_exchange\nsubject-token = "
+
+	refuse(*state, EXCHANGER "l/access_token\n", 7, "there is no [l]");
+	load_good(*state, EXCHANGER "l/written_later\n[l]\ntype = local\n");
+}
+
 static void further_slot_of_a_type_with_one_token_is_refused(void **state)
 {
 	refuse(*state, "[s]\ntype = static\ntoken-file = @\n[s/other]\nmode = 0440\n", 4,
@@ -708,6 +718,7 @@ int main(void)
 		TEST(bytes_that_are_no_text_are_a_mistake),
 		TEST(lines_that_mean_nothing_are_a_mistake),
 		TEST(names_follow_the_rule_of_the_mount),
+		TEST(token_of_a_provider_that_is_not_there_is_no_subject),
 		TEST(further_slot_of_a_type_with_one_token_is_refused),
 		TEST(owner_and_group_go_by_name_or_number),
 		TEST(mode_gives_no_execution_and_no_writing_to_others),
