@@ -6,7 +6,9 @@
  *	                            |
  *	    fs/fetch  -- ask -->  provider  -- a request -->  fs/http  -->  the server
  *	              <-- outcome --  |   <-- hear, the response --           |
- *	                       token, new grant, why not
+ *	        |              token, new grant, why not
+ *	        '-- an errand --> fs/command --> a program      (EXCHANGE_RUN)
+ *	        '-- a need --> fs/need_tree --> another slot    (EXCHANGE_NEED)
  *
  * A provider never talks to its server. It says what to send (`ask`), is told what came back
  * (`hear`), and says what that meant. It has no socket, file, clock, thread or log, so a whole
@@ -31,7 +33,9 @@
  *	const struct provider_type acme_type = { .name = "acme", .fields = fields,
  *						 .ask = acme_ask, .hear = acme_hear };
  *
- * and one line in registry.c.
+ * and one line in registry.c; providers/TEMPLATE.md leads through a whole one. What is not to be lost or
+ * done twice is stored in between (EXCHANGE_KEEP, see INTENTS below), and a person is waited for by
+ * EXCHANGE_WAIT.
  *
  * ERRORS, for the whole project, after dbus-broker: a function that can fail returns 0 or a negative
  * errno. Negative is ours (memory, a bug, a limit), is passed on unchanged, and its documented set is
