@@ -18,6 +18,7 @@ struct storing {
 	struct secret *secret; /* the grant's, from now on */
 	bool drop_secret, rotated;
 	bool document, login, made;
+	bool another; /* made anew: what a listing said last was of one that is gone */
 	char *details;
 	struct settings *wish;
 	bool imported;
@@ -90,6 +91,8 @@ static void put_slot_anew(struct store_change *c, const struct storing *w)
 	if (w->details)
 		row.details = w->details;
 	row.listed = row.listed || w->made;
+	if (w->another)
+		row.stamp = NULL;
 	store_put_slot(c, &row);
 }
 
@@ -177,8 +180,11 @@ static void apply_note(struct storing *w)
 	if (!w->made)
 		return;
 	slot_note(w->slot, w->details, NULL);
-	if (w->slot->note)
-		w->slot->note->listed = true;
+	if (!w->slot->note)
+		return;
+	w->slot->note->listed = true;
+	if (w->another)
+		slot_unstamp(w->slot);
 }
 
 static void show(struct slot *s, struct generation **g)
@@ -246,6 +252,12 @@ static struct slot *companion_of(struct slot *s)
 	return c;
 }
 
+static bool is_value_of(const struct token *a, const struct token *b)
+{
+	return a && b && token_len(a) == token_len(b) &&
+	       !memcmp(token_value(a), token_value(b), token_len(a));
+}
+
 static int prepare(struct slot *s, const struct arrival *a, struct storing *w)
 {
 	int r = slot_enliven(s);
@@ -257,6 +269,7 @@ static int prepare(struct slot *s, const struct arrival *a, struct storing *w)
 		return r;
 	if (w->shown)
 		w->shown->imported = a->imported;
+	w->another = w->shown && a->made && !is_value_of(a->token, slot_newest_token(s));
 	w->companion = a->id_token ? companion_of(s) : NULL;
 	if (w->companion)
 		r = generation_new(w->companion->generation + 1, a->id_token, a->sent_boot_ms,

@@ -133,6 +133,12 @@ int slot_note(struct slot *s, const char *details, const char *stamp)
 	return 0;
 }
 
+void slot_unstamp(struct slot *s)
+{
+	free(s->note->stamp);
+	s->note->stamp = NULL;
+}
+
 bool slot_is_first(const struct slot *s)
 {
 	const char *first = directory_first(s->directory);

@@ -105,6 +105,9 @@ int slot_row(const struct slot *s, struct buffer *wish, struct stored_slot *ret)
 /* Notes what the server says; copies, NULL leaves what was known. -ENOMEM. */
 int slot_note(struct slot *s, const char *details, const char *stamp);
 
+/* It is another token of the name by now: the next listing says its stamp. It must have a note. */
+void slot_unstamp(struct slot *s);
+
 /* The provider's own slot, which is there from the start: access_token, session. */
 bool slot_is_first(const struct slot *s);
 

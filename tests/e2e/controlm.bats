@@ -200,6 +200,29 @@ replaced_elsewhere() { # NAME: others delete and make it; the value that we know
 	replaced_elsewhere ci
 }
 
+@test "controlm: a token that we make anew after others deleted theirs keeps its value over the next listing" {
+	elsewhere ci '["Reader"]' >/dev/null
+	ctm
+	eventually 10 lists ci
+	fake remove -d ci
+	eventually 10 lists_not ci
+	writes OK ci '{"roles": ["Admin"]}'
+	has_one ci
+	listed_again
+	has_one ci
+}
+
+@test "controlm: an update that finds the token gone makes it anew, and its value is kept over the next listing" {
+	elsewhere ci '["Reader"]' >/dev/null
+	LIST_EVERY=3s ctm
+	eventually 10 lists ci
+	fake remove -d ci
+	writes OK ci '{"roles": ["Admin"]}'
+	has_one ci
+	listed_again
+	has_one ci
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {
