@@ -34,13 +34,13 @@ struct round {
 	int error;
 };
 
-static void put(struct round *r, const struct slot *s)
+static void put(struct store_change *c, const struct slot *s)
 {
 	BUFFER_AUTO wish = BUFFER_INIT(LIMIT_DOCUMENT);
 	struct stored_slot row;
 
 	if (!slot_row(s, &wish, &row))
-		store_put_slot(r->change, &row);
+		store_put_slot(c, &row);
 }
 
 /* Of a name without a token the kernel keeps nothing. */
@@ -126,7 +126,7 @@ static void take(struct round *r, const struct listed *item)
 		changes = true;
 	}
 	if (changes)
-		put(r, s);
+		put(r->change, s);
 }
 
 static void take_away(struct round *r, struct slot *s)
@@ -137,7 +137,7 @@ static void take_away(struct round *r, struct slot *s)
 	s->note->listed = false;
 	s->kind = SLOT_ABSENT;
 	r->gone++;
-	put(r, s);
+	put(r->change, s);
 	tell(s, s->generation);
 }
 
@@ -178,6 +178,18 @@ static void tell_round(const struct round *r)
 		log_line(d->account.engine->log, LOG_LEVEL_WARNING,
 			 "%s: %u tokens of the server have names that no file can have here",
 			 d->name, r->unnamed);
+}
+
+void listing_retain(struct slot *s)
+{
+	struct directory *d = s->directory;
+	struct store_change *c = store_begin(d->account.engine->store);
+
+	s->kind = SLOT_LISTED;
+	put(c, s);
+	store_commit(c, NULL, NULL);
+	d->changed_wall_ms = loop_wall(d->tree->engine->loop);
+	d->tree->events.listed(d->tree->events.ctx, d);
 }
 
 /* --- asking ------------------------------------------------------------------------------------ */

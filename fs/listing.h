@@ -17,6 +17,7 @@
 #include "fetch.h"
 
 struct directory;
+struct slot;
 
 struct listing_state {
 	struct directory *directory;
@@ -32,6 +33,9 @@ void listing_finish(struct listing_state *l); /* before the grant's queue is abo
 
 /* The server has made one for us: what it says of it is wanted soon, the next one told from it. */
 void listing_hurry(struct listing_state *l);
+
+/* What was to become of a name failed, and the server has listed that name meanwhile: it stays. */
+void listing_retain(struct slot *s);
 
 /* Another configuration is in force, or somebody reloads: asks soon, if the type lists. */
 void listing_configure(struct listing_state *l);

@@ -65,6 +65,12 @@ static void undo_draft(struct transaction *t)
 	if (t->purpose == PURPOSE_REVOKE || s->kind != SLOT_DRAFT)
 		return;
 	s->kind = t->kind_before;
+	if (s->note && s->note->listed) {
+		s->access = s->kind == SLOT_DRAFT ? s->directory->account.config->access
+						  : t->access_before;
+		listing_retain(s);
+		return;
+	}
 	if (s->live->intent) {
 		/* Nobody knows what became of it: whoever writes it again finds out. */
 		s->kind = SLOT_ABSENT;

@@ -200,6 +200,20 @@ abort_connection() { # NUMBER
 	[ -z "$own" ] || { umount -l "$own"; rmdir "$own"; }
 }
 
+# How many callers wait for an answer of this mount.
+callers() {
+	local fusectl=/sys/fs/fuse/connections
+	if [ ! -d "$fusectl/$DEVICE" ]; then
+		fusectl=$T/fusectl
+		[ -d "$fusectl" ] || { mkdir "$fusectl" && mount -t fusectl none "$fusectl"; }
+	fi
+	cat "$fusectl/$DEVICE/waiting"
+}
+
+wait_at_least() { # NUMBER
+	[ "$(callers)" -ge "$1" ]
+}
+
 is_mounted() {
 	[ -n "$(connection)" ]
 }

@@ -223,6 +223,38 @@ replaced_elsewhere() { # NAME: others delete and make it; the value that we know
 	has_one ci
 }
 
+list_is_held() { # the worker waits for one, and everything else of the account behind it
+	fake_set '{"mode": "hold", "of": "list"}'
+	fake reset -X POST
+	fake await/list/1
+}
+
+remount() {
+	mount_stop
+	mount_start
+}
+
+@test "controlm: a name that is listed while somebody writes it stays, and the value of it that is imported then" {
+	ctm
+	list_is_held
+	elsewhere ci '["Reader"]' >"$T/value"
+	spawn "$T/errno" timeout 45 python3 "$PROBE" create "$MNT/ctm/ci" '{"roles": ["Admin"]}'
+	eventually 10 wait_at_least 1
+	fake_set '{"mode": "hold", "of": "get"}'
+	fake await/get/1
+	list_is_held
+	eventually 30 test -s "$T/errno"
+	equal "$(cat "$T/errno")" EEXIST
+	lists ci
+	equal "$(timeout -k 1 5 stat -c %u:%a "$MNT/ctm/ci")" 0:600
+	fake_set '{"mode": "ok"}'
+	listed_again
+	import ctm/ci "$(cat "$T/value")"
+	token ctm/ci | cmp - "$T/value"
+	remount
+	token ctm/ci | cmp - "$T/value"
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {

@@ -72,20 +72,6 @@ bind_file() { # PATH: at $T/bound
 	mount --bind "$MNT/$1" "$T/bound"
 }
 
-# How many callers wait for an answer of this mount.
-callers() {
-	local fusectl=/sys/fs/fuse/connections
-	if [ ! -d "$fusectl/$DEVICE" ]; then
-		fusectl=$T/fusectl
-		[ -d "$fusectl" ] || { mkdir "$fusectl" && mount -t fusectl none "$fusectl"; }
-	fi
-	cat "$fusectl/$DEVICE/waiting"
-}
-
-wait_at_least() { # NUMBER
-	[ "$(callers)" -ge "$1" ]
-}
-
 # --- rm
 
 @test "rm of a declared name that a refresh token was written to brings back what is configured" {
