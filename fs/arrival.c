@@ -504,8 +504,8 @@ void arrival_settle(struct slot *s)
 		return;
 	slot_intend(s, NULL, PURPOSE_FETCH);
 	c = store_begin(engine_of(s)->store);
-	if (s->kind == SLOT_DRAFT)
-		store_drop_slot(c, s->id); /* it had a row for its intent's sake */
+	if (s->kind == SLOT_DRAFT && !s->generation && !s->note)
+		store_drop_slot(c, s->id); /* it had a row for its intent's sake alone */
 	else
 		store_drop_intent(c, s->id);
 	store_commit(c, NULL, NULL);

@@ -255,6 +255,20 @@ remount() {
 	token ctm/ci | cmp - "$T/value"
 }
 
+@test "controlm: a value survives its token's absence from the lists, and a write meanwhile that is refused" {
+	ctm
+	writes OK ci '{"roles": ["Admin"]}'
+	listed_again
+	fake_set '{"lags": "ci"}'
+	eventually 10 lists_not ci
+	writes EACCES ci '{"roles": ["Nobody"]}'
+	fake_set '{"lags": ""}'
+	eventually 10 lists ci
+	has_one ci
+	remount
+	has_one ci
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {

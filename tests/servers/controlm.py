@@ -41,6 +41,7 @@ DEFAULTS = standin.VENDOR_DEFAULTS | {
     "duplicate_status": 400,        # of an answer to a POST of a name that there is: 400, 409
     "conflict": False,              # PUT is answered with 409
     "annotation": False,            # changes must be annotated
+    "lags": "",                     # lists and looks do not have this name yet, or have it no more
     "by_value": True,               # tokenbyvalue is there: on premises only
 }
 
@@ -225,6 +226,8 @@ class Handler(standin.VendorHandler):
 
     def get(self, name, _):
         self.check_caller()
+        if name == self.server.settings["lags"]:
+            refuse(404, f"Token {name} was not found")
         self.check_name(name)
         return Answer(200, self.server.shown(self.server.named[name]))
 
@@ -239,7 +242,8 @@ class Handler(standin.VendorHandler):
         self.check_caller()
         with self.server.changed:
             return Answer(200, {"tokens": [
-                self.server.shown(token) for token in self.server.named.values()]})
+                self.server.shown(token) for token in self.server.named.values()
+                if token["tokenName"] != self.server.settings["lags"]]})
 
     def byvalue(self, body):
         if not self.server.settings["by_value"]:
