@@ -110,7 +110,8 @@ static void settle_kinds(struct directory *d, struct store_change *c)
 		struct slot *s = d->slots.at[i];
 
 		understand(s);
-		if (s->kind == SLOT_ABSENT && slot_alive(s) && !strcmp(s->name, "id_token")) {
+		if (s->kind == SLOT_ABSENT && slot_alive(s) && !strcmp(s->name, "id_token") &&
+		    !slot_is_precious(s)) {
 			s->kind = SLOT_COMPANION;
 			s->access = first ? first->access : s->access;
 		}

@@ -269,6 +269,21 @@ remount() {
 	has_one ci
 }
 
+@test "controlm: id_token is a name like others: gone with the token, also after a reload and a restart" {
+	ctm
+	writes OK id_token '{"roles": ["Admin"]}'
+	has_one id_token
+	listed_again
+	fake remove -d id_token
+	eventually 10 lists_not id_token
+	reload
+	equal "$(errno_of open ctm/id_token)" ENOENT
+	remount
+	equal "$(errno_of open ctm/id_token)" ENOENT
+	writes OK id_token '{"roles": ["Reader"]}'
+	has_one id_token
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {
