@@ -44,6 +44,7 @@ struct fetch {
 	struct command *command;
 	command_done *printed; /* goes on with the output */
 	struct token *(*token)(void *ctx);
+	bool (*is_void)(void *ctx);
 	fetch_done *done;
 	void *ctx;
 };
@@ -446,15 +447,26 @@ static void on_gathered(void *ctx, int error, const struct sentence *why)
 	conclude(f, error);
 }
 
+static int admit(struct fetch *f)
+{
+	struct exchange *x = &f->exchange;
+	int r;
+
+	if (f->is_void && f->is_void(f->ctx)) {
+		sentence_set(&x->why, "%s was removed meanwhile", f->name);
+		return -ENOENT;
+	}
+	r = is_of_grant(f) ? grant_admits(f->grant, &x->why) : 0;
+	return !r && x->purpose == PURPOSE_FETCH ? grant_affords(f->grant, &x->why) : r;
+}
+
 /* The head of the queue begins: the exchange gets what is in force now, not when it was queued. */
 static void run(struct fetch *f)
 {
 	struct account *a = f->grant->account;
 	struct exchange *x = &f->exchange;
-	int r = is_of_grant(f) ? grant_admits(f->grant, &x->why) : 0;
+	int r = admit(f);
 
-	if (!r && x->purpose == PURPOSE_FETCH)
-		r = grant_affords(f->grant, &x->why);
 	f->running = true;
 	f->edition = edition_ref(a->edition);
 	f->config = a->config;
@@ -526,6 +538,7 @@ int fetch_start(struct grant *grant, const struct fetch_order *order, fetch_done
 	f->exchange.details = f->details;
 	f->exchange.intent = order->intent ? secret_ref(order->intent) : NULL;
 	f->token = order->token;
+	f->is_void = order->is_void;
 	if (!f->name || (order->details && !f->details) || (!grant->first && timer_start(loop_of(f), &f->timer, 0))) {
 		release(f);
 		return -ENOMEM;

@@ -26,6 +26,8 @@ struct fetch_order {
 	struct secret *intent;       /* exchange.intent; referenced; may be NULL */
 	/* The token as it is when the turn comes (wire V7); may be NULL, may answer NULL. */
 	struct token *(*token)(void *ctx);
+	/* Whether it is worth nothing by then, for what it is for is gone: -ENOENT. May be NULL. */
+	bool (*is_void)(void *ctx);
 	/* EXCHANGE_KEEP: puts ret_intent and its like on the disk, then calls fetch_kept(). */
 	void (*keep)(void *ctx, struct fetch *f, struct exchange *x);
 	/* EXCHANGE_WAIT begins: a person acts. May be NULL. */

@@ -49,9 +49,13 @@ static void note_refusal(const struct transaction *t, int error, const struct se
 
 static void release(struct transaction *t)
 {
+	struct slot *s = t->slot;
+
 	timer_stop(loop_of(t), &t->limit);
-	t->slot->live->writes--;
-	if (t->grant && t->grant->own && t->grant != t->slot->grant)
+	s->live->writes--;
+	if (s->kind == SLOT_DEAD)
+		timer_start(loop_of(t), &s->live->forget, loop_now(loop_of(t)));
+	if (t->grant && t->grant->own && t->grant != s->grant)
 		grant_retire(t->grant);
 	document_finish(&t->document);
 	free(t);
@@ -150,17 +154,23 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 	struct transaction *t = ctx;
 	struct exchange *x = result->exchange;
 	struct sentence why = *result->why;
+	int error = result->error;
 
 	t->fetch = f;
+	if (!error && t->slot->kind == SLOT_DEAD) {
+		/* An imported refresh token has a queue of its own: rm was faster. */
+		sentence_set(&why, "%s was removed meanwhile", t->slot->name);
+		error = -ENOENT;
+	}
 	/* What the server made is there, whatever the settings are now. */
-	if (!result->error && (t->purpose != PURPOSE_FETCH ||
-			       slot_basis(t->slot, t->document.wish) == t->basis)) {
+	if (!error && (t->purpose != PURPOSE_FETCH ||
+		       slot_basis(t->slot, t->document.wish) == t->basis)) {
 		store_document(t, result);
 		return;
 	}
 	if (result->settled)
 		arrival_settle(t->slot);
-	if (!result->error) {
+	if (!error) {
 		sentence_set(&why, "the configuration changed meanwhile: write it again");
 		fetch_end(f);
 		t->fetch = NULL;
@@ -173,13 +183,13 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 				     .secret = x->ret_grant,
 				     .drop_secret = x->drop_grant };
 
-		note_refusal(t, result->error, &why);
+		note_refusal(t, error, &why);
 		arrival_store(t->slot, &a, on_secret_stored, t);
 		return;
 	}
 	fetch_end(f);
 	t->fetch = NULL;
-	end(t, result->error, &why);
+	end(t, error, &why);
 }
 
 /* The server has forgotten it; so do we. */
@@ -279,6 +289,14 @@ static struct token *newest_token(void *ctx)
 	return alive ? alive->token : NULL;
 }
 
+/* It was removed while this one stood in the queue. */
+static bool is_void(void *ctx)
+{
+	const struct transaction *t = ctx;
+
+	return t->slot->kind == SLOT_DEAD;
+}
+
 static void keep(void *ctx, struct fetch *f, struct exchange *x)
 {
 	struct transaction *t = ctx;
@@ -374,6 +392,7 @@ static int send_document(struct transaction *t)
 				     .wish = t->document.wish,
 				     .details = s->note ? s->note->details : NULL,
 				     .token = newest_token,
+				     .is_void = is_void,
 				     .keep = keep };
 
 	if (s->live->intent && s->live->intent_for == t->purpose)
@@ -459,6 +478,7 @@ void transaction_revoke(struct slot *s, transaction_done *done, void *ctx, struc
 				     .wish = s->wish,
 				     .details = s->note ? s->note->details : NULL,
 				     .token = newest_token,
+				     .is_void = is_void,
 				     .keep = keep };
 	struct transaction *t;
 	int r;

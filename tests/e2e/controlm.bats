@@ -284,6 +284,37 @@ remount() {
 	has_one id_token
 }
 
+@test "controlm: what is written while rm is under way makes nothing of a name that is gone then" {
+	ctm
+	writes OK ci '{"roles": ["Admin"]}'
+	fake_set '{"mode": "hold", "of": "delete"}'
+	# The name is opened before: its directory is locked while rm waits.
+	spawn "$T/errno" timeout 45 python3 -c '
+import errno, os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY)
+print("opened", flush=True)
+os.read(os.open(sys.argv[2], os.O_RDONLY), 1)
+try:
+    os.write(fd, b"{\"roles\": [\"Reader\"]}")
+    print("OK")
+except OSError as error:
+    print(errno.errorcode[error.errno])
+' "$MNT/ctm/ci" <(fake await/delete/1)
+	eventually 10 grep -qx opened "$T/errno"
+	spawn "$T/rm" timeout 45 rm "$MNT/ctm/ci"
+	eventually 10 wait_at_least 2
+	fake_set '{"mode": "ok"}'
+	eventually 30 grep -qx '[A-Z]*' "$T/errno"
+	equal "$(tail -n 1 "$T/errno")" ENOENT
+	equal "$(at_server ci .tokenName)" ''
+	listed_again
+	refuse lists ci
+	writes OK ci '{"roles": ["Reader"]}'
+	has_one ci
+	remount
+	has_one ci
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {
