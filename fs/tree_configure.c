@@ -101,6 +101,16 @@ static void check_basis(struct slot *s, struct store_change *c)
 	store_drop_tokens(c, s->id, UINT32_MAX);
 }
 
+/* Whose a name is that nobody declared, and nobody made here; NULL: his who made it. */
+static const struct access *access_of(const struct slot *s, const struct slot *first)
+{
+	if (s->kind == SLOT_COMPANION)
+		return first ? &first->access : NULL;
+	if (s->kind == SLOT_LISTED || s->kind == SLOT_ABSENT)
+		return &s->directory->account.config->access;
+	return NULL;
+}
+
 static void settle_kinds(struct directory *d, struct store_change *c)
 {
 	const char *name = directory_first(d);
@@ -108,13 +118,15 @@ static void settle_kinds(struct directory *d, struct store_change *c)
 
 	for (size_t i = 0; i < d->slots.n; i++) {
 		struct slot *s = d->slots.at[i];
+		const struct access *access;
 
 		understand(s);
 		if (s->kind == SLOT_ABSENT && slot_alive(s) && !strcmp(s->name, "id_token") &&
-		    !slot_is_precious(s)) {
+		    !slot_is_precious(s))
 			s->kind = SLOT_COMPANION;
-			s->access = first ? first->access : s->access;
-		}
+		access = access_of(s, first);
+		if (access)
+			set_access(s, access);
 		check_basis(s, c);
 	}
 }

@@ -315,6 +315,16 @@ except OSError as error:
 	has_one ci
 }
 
+@test "controlm: the files of listed tokens are whose the configuration says, also after a reload" {
+	ctm
+	equal "$(timeout -k 1 5 stat -c %u:%a "$MNT/ctm/boot")" 0:600
+	writes OK ci '{"roles": ["Admin"]}'
+	config <<<"$(by_key ctm 'owner = 1' 'mode = 0440')"
+	reload
+	equal "$(timeout -k 1 5 stat -c %u:%a "$MNT/ctm/boot")" 1:440
+	equal "$(timeout -k 1 5 stat -c %u:%a "$MNT/ctm/ci")" 0:600
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {
