@@ -474,6 +474,12 @@ static int start_fetch(struct slot *s)
 	return fetch_start(s->grant, &order, on_fetched, s, &s->live->fetch);
 }
 
+/* Nobody is asked for another one. Where the server lists it, its type knows whether it goes on. */
+static bool ends_with_import(const struct slot *s)
+{
+	return s->imported && !s->directory->account.config->type->lists;
+}
+
 /* A fetch is under way, or starts; 0, or the errno that holds it back. */
 static int ensure_fetch(struct slot *s)
 {
@@ -481,7 +487,7 @@ static int ensure_fetch(struct slot *s)
 
 	if (s->live->fetch)
 		return 0;
-	if (s->imported)
+	if (ends_with_import(s))
 		return -EKEYEXPIRED;
 	r = admits(s);
 	return r ? r : start_fetch(s);
@@ -495,7 +501,7 @@ static void on_renewal(struct timer *t)
 	/* Not for what the configuration no longer has. */
 	if (!slot_is_visible(s) || s->directory->hidden || s->kind == SLOT_COMPANION)
 		return;
-	if (g && g->opened && !s->imported && ensure_fetch(s))
+	if (g && g->opened && !ends_with_import(s) && ensure_fetch(s))
 		plan_retry(s);
 }
 

@@ -325,6 +325,16 @@ except OSError as error:
 	equal "$(timeout -k 1 5 stat -c %u:%a "$MNT/ctm/ci")" 0:600
 }
 
+@test "controlm: an imported value lives on when the server says a later day" {
+	elsewhere theirs '["Reader"]' 2099-12-31 >"$T/value"
+	ctm
+	eventually 10 lists theirs
+	import ctm/theirs "$(cat "$T/value")" 1
+	is_of_2099() { ends_on theirs 2099-12-31; }
+	goes_on() { token ctm/theirs | cmp - "$T/value" && is_of_2099; }
+	eventually 10 goes_on
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {
