@@ -115,8 +115,8 @@ static void take(struct round *r, const struct listed *item)
 		return;
 	}
 	s = slot_for(r, item->name);
-	if (!s)
-		return;
+	if (!s || (s->note && s->note->listed && s->note->round == r->state->round))
+		return; /* a name that is there twice: with two stamps it would be new each time */
 	changes = renew_note(r, s, item);
 	if (s->kind == SLOT_ABSENT) {
 		/* One that somebody is about to write stays his, as does what was declared. */

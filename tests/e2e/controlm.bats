@@ -335,6 +335,16 @@ except OSError as error:
 	eventually 10 goes_on
 }
 
+@test "controlm: a name that the server lists twice is one file, which keeps its value" {
+	ctm
+	fake_set '{"twice": "ci"}'
+	writes OK ci '{"roles": ["Admin"]}'
+	listed_again
+	has_one ci
+	listed_again
+	has_one ci
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {

@@ -42,6 +42,7 @@ DEFAULTS = standin.VENDOR_DEFAULTS | {
     "conflict": False,              # PUT is answered with 409
     "annotation": False,            # changes must be annotated
     "lags": "",                     # lists and looks do not have this name yet, or have it no more
+    "twice": "",                    # lists have this name twice, as tokens of two days
     "by_value": True,               # tokenbyvalue is there: on premises only
 }
 
@@ -241,9 +242,11 @@ class Handler(standin.VendorHandler):
     def list(self, _):
         self.check_caller()
         with self.server.changed:
-            return Answer(200, {"tokens": [
-                self.server.shown(token) for token in self.server.named.values()
-                if token["tokenName"] != self.server.settings["lags"]]})
+            listed = [self.server.shown(token) for token in self.server.named.values()
+                      if token["tokenName"] != self.server.settings["lags"]]
+            return Answer(200, {"tokens": listed + [
+                token | {"createdDate": "2020-01-31T00:00:00Z"} for token in listed
+                if token["tokenName"] == self.server.settings["twice"]]})
 
     def byvalue(self, body):
         if not self.server.settings["by_value"]:
