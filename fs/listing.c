@@ -218,6 +218,14 @@ static void note_failure(struct listing_state *l, const struct fetch_result *res
 	l->failure.why = *result->why;
 }
 
+void listing_configure(struct listing_state *l)
+{
+	timer_stop(loop_of(l), &l->timer);
+	l->again = l->fetch != NULL;
+	if (!l->fetch && is_wanted(l))
+		timer_start(loop_of(l), &l->timer, loop_now(loop_of(l)));
+}
+
 static void on_listed(void *ctx, struct fetch *f, const struct fetch_result *result)
 {
 	struct listing_state *l = ctx;
@@ -231,16 +239,19 @@ static void on_listed(void *ctx, struct fetch *f, const struct fetch_result *res
 		grant_hold(g, x->ret_grant);
 		put_grant(r.change, g);
 	}
-	if (!result->error && !l->directory->hidden)
+	if (!result->error && !l->directory->hidden && !l->again)
 		take_all(&r, &x->ret_listing);
 	store_commit(r.change, NULL, NULL); /* what is not stored is listed again */
-	if (!result->error) {
+	if (!result->error && !l->again) {
 		l->at_wall_ms = loop_wall(loop_of(l));
 		tell_round(&r);
 	}
 	l->fetch = NULL;
 	fetch_end(f);
-	plan(l);
+	if (l->again)
+		listing_configure(l);
+	else
+		plan(l);
 }
 
 static void on_timer(struct timer *t)
@@ -273,11 +284,4 @@ void listing_init(struct listing_state *l, struct directory *d)
 void listing_finish(struct listing_state *l)
 {
 	timer_stop(loop_of(l), &l->timer);
-}
-
-void listing_configure(struct listing_state *l)
-{
-	timer_stop(loop_of(l), &l->timer);
-	if (is_wanted(l))
-		timer_start(loop_of(l), &l->timer, loop_now(loop_of(l)));
 }

@@ -345,6 +345,21 @@ except OSError as error:
 	has_one ci
 }
 
+@test "controlm: a reload while a list is under way brings another list, not that one" {
+	elsewhere gone '["Reader"]' >/dev/null
+	LIST_EVERY=10m ctm
+	fake_set '{"mode": "hold_after", "of": "list"}'
+	fake reset -X POST
+	reload
+	fake await/list/1
+	# It is on its way: what it says is what was.
+	fake remove -d gone
+	reload
+	fake_set '{"mode": "ok"}'
+	fake await/list/2
+	eventually 5 lists_not gone
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {
