@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Tokens that need tokens that need tokens: more in a row mean nothing but a circle. */
+#define CHAIN_MAX 64
+
 struct need {
 	struct settle settle;
 	struct slot *slot;
@@ -39,19 +42,23 @@ static int find(const struct tree *t, const char *path, struct sentence *why, st
 }
 
 /*
- * Whether the slot's token could come only after `who` is done: its fetch, or one that it waits for, is
- * `who`, or stands behind it in the queue of one grant.
+ * Whether the slot's token could come only after `who` is done: its grant's queue, or one that the head
+ * of it waits for, is the one that `who` is the head of.
  */
 static bool waits_for(const struct slot *s, const struct fetch *who)
 {
+	const struct fetch *head;
 	const struct need *n;
 
-	while (s) {
+	for (int steps = 0; s; steps++) {
+		if (steps == CHAIN_MAX)
+			return true;
 		if (slot_fresh(s))
 			return false;
 		if (s->grant == fetch_grant(who))
 			return true;
-		n = s->live && s->live->fetch ? fetch_need(s->live->fetch) : NULL;
+		head = s->grant->first;
+		n = head ? fetch_need(head) : NULL;
 		s = n ? n->slot : NULL;
 	}
 	return false;

@@ -100,3 +100,16 @@ verified() {
 	equal "$(fake log | jq -r '.[1].form.subject_token')" "$(token me/access_token)"
 	equal "$(fake_count)" 2
 }
+
+@test "X1: tokens that need each other over another name of the same account are refused at once" {
+	config < <(
+		provider one token_exchange 'subject-token = two/extra' 'timeout = 6s'
+		provider two token_exchange 'subject-token = one/access_token' 'timeout = 6s'
+		printf '%s\n' '[two/extra]' 'scope = extra'
+	)
+	mount_start
+	equal "$(errno_of open two/access_token)" EINVAL
+	matches "$(meta two/access_token .last_error.message)" 'waits for this very token'
+	equal "$(errno_of open one/access_token)" EINVAL
+	equal "$(fake_count)" 0
+}
