@@ -152,6 +152,33 @@ static void take_all(struct round *r, const struct listing *listing)
 		take_away(r, d->slots.at[i]);
 }
 
+/* What a full disk did not take of earlier listings. */
+static void put_unsaved(struct round *r)
+{
+	const struct directory *d = r->state->directory;
+
+	for (size_t i = 0; i < d->slots.n; i++) {
+		const struct slot *s = d->slots.at[i];
+
+		if (!s->note)
+			continue;
+		put(r->change, s);
+		if (!slot_newest_token(s))
+			store_drop_tokens(r->change, s->id, UINT32_MAX);
+	}
+}
+
+static void on_stored(void *ctx, int error)
+{
+	struct listing_state *l = ctx;
+
+	if (error && !l->unsaved)
+		log_line(l->directory->account.engine->log, LOG_LEVEL_ERROR,
+			 "%s: what the server lists could not be stored: %s", l->directory->name,
+			 strerror(-error));
+	l->unsaved = error != 0;
+}
+
 static void put_grant(struct store_change *c, struct grant *g)
 {
 	struct stored_grant row;
@@ -180,6 +207,13 @@ static void tell_round(const struct round *r)
 			 d->name, r->unnamed);
 }
 
+static void on_retained(void *ctx, int error)
+{
+	struct listing_state *l = ctx;
+
+	l->unsaved = l->unsaved || error;
+}
+
 void listing_retain(struct slot *s)
 {
 	struct directory *d = s->directory;
@@ -187,7 +221,7 @@ void listing_retain(struct slot *s)
 
 	s->kind = SLOT_LISTED;
 	put(c, s);
-	store_commit(c, NULL, NULL);
+	store_commit(c, on_retained, &d->listing);
 	d->changed_wall_ms = loop_wall(d->tree->engine->loop);
 	d->tree->events.listed(d->tree->events.ctx, d);
 }
@@ -241,7 +275,11 @@ static void on_listed(void *ctx, struct fetch *f, const struct fetch_result *res
 	}
 	if (!result->error && !l->directory->hidden && !l->again)
 		take_all(&r, &x->ret_listing);
-	store_commit(r.change, NULL, NULL); /* what is not stored is listed again */
+	if (l->unsaved)
+		put_unsaved(&r);
+	store_commit(r.change, on_stored, l);
+	if (x->ret_grant || x->drop_grant)
+		g->unsaved = l->unsaved;
 	if (!result->error && !l->again) {
 		l->at_wall_ms = loop_wall(loop_of(l));
 		tell_round(&r);

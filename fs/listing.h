@@ -24,6 +24,7 @@ struct listing_state {
 	struct fetch *fetch; /* the one under way */
 	struct timer timer;
 	bool again;          /* … is of the past: another configuration is in force, or a reload came */
+	bool unsaved;        /* the disk does not have what the last one said */
 	uint32_t round;      /* how many listings there were */
 	int64_t at_wall_ms;  /* when the last one came; 0: none did yet */
 	struct failure failure; /* of the last one; error 0: it came */

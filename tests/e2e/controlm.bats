@@ -360,6 +360,26 @@ except OSError as error:
 	eventually 5 lists_not gone
 }
 
+@test "controlm: a full disk does not bring back the value of a token that is gone" {
+	need_root
+	mkdir "$STATE"
+	mount -t tmpfs -o size=1m,mode=0700 none "$STATE" || skip 'tmpfs cannot be mounted'
+	ctm
+	writes OK ci '{"roles": ["Admin"]}'
+	listed_again
+	dd if=/dev/zero of="$STATE/filler" bs=4k status=none 2>/dev/null || true
+	replaced_elsewhere ci
+	elsewhere other '["Reader"]' >/dev/null
+	eventually 10 lists other
+	rm "$STATE/filler"
+	listed_again
+	fake_stop
+	remount
+	lists other
+	lists ci
+	matches "$(errno_of open ctm/ci)" '^(ENOKEY|ECONNREFUSED)$'
+}
+
 # --- creating
 
 @test "controlm: a document makes a token, whose value is in the file at once" {
