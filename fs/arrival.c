@@ -63,6 +63,12 @@ static void put_slot(struct store_change *c, const struct slot *s)
 	store_put_slot(c, &row);
 }
 
+/* What is written to what was declared or listed does not make it another kind of slot. */
+static bool is_his_who_writes(const struct slot *s)
+{
+	return s->kind != SLOT_DECLARED && s->kind != SLOT_LISTED;
+}
+
 /* The slot as it will be when all this is on the disk. */
 static void put_slot_anew(struct store_change *c, const struct storing *w)
 {
@@ -81,8 +87,7 @@ static void put_slot_anew(struct store_change *c, const struct storing *w)
 		if (w->wish)
 			wish_write(w->wish, &wish);
 		row.wish = wish.len ? buffer_string(&wish) : NULL;
-		row.created = s->kind == SLOT_DRAFT || s->kind == SLOT_CREATED ||
-			      s->kind == SLOT_ABSENT;
+		row.created = is_his_who_writes(s);
 		row.written = true;
 		row.imported = w->imported;
 	}
@@ -156,7 +161,7 @@ static void apply_document(struct storing *w)
 	s->grant = w->grant;
 	s->live->epoch++;
 	s->live->failure = (struct failure){ 0 };
-	if (s->kind != SLOT_DECLARED && s->kind != SLOT_LISTED)
+	if (is_his_who_writes(s))
 		s->kind = SLOT_CREATED;
 	if (old->own && old != w->grant)
 		grant_retire(old);

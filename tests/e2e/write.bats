@@ -57,6 +57,21 @@ last_form() { # FILTER
 	equal "$(timeout -k 1 10 ls "$MNT/iem")" $'access_token\nnarrow'
 }
 
+@test "id_token that somebody wrote is his, also after a restart" {
+	iem
+	fake_set '{"id_token": 300}'
+	token iem/access_token >/dev/null
+	token iem/id_token >/dev/null
+	import iem/id_token mine
+	equal "$(token iem/id_token)" mine
+	mount_stop
+	mount_start
+	equal "$(token iem/id_token)" mine
+	timeout -k 1 20 rm "$MNT/iem/access_token"
+	token iem/access_token >/dev/null
+	equal "$(token iem/id_token)" mine
+}
+
 @test "every way of writing works: >, tee, cp, dd, printf >>, python" {
 	local i=0 document
 	iem
