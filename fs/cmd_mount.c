@@ -137,6 +137,17 @@ static int check_config(const struct arguments *a, struct buffer *options)
 	return buffer_error(options);
 }
 
+/* Nobody can answer there any more: its readers hear so, and its place is free. */
+static void let_go(const char *place)
+{
+	char mountpoint[PATH_MAX];
+	struct sentence why;
+
+	service_forget();
+	if (!mountpoint_resolve(place, mountpoint) && mountpoint_is_ours(mountpoint))
+		mountpoint_unmount(mountpoint, true, &why);
+}
+
 /* A mount that the service manager has kept, and that is still at its place. */
 static bool take_over(const char *place, char mountpoint[static PATH_MAX], struct handover *ret)
 {
@@ -146,9 +157,11 @@ static bool take_over(const char *place, char mountpoint[static PATH_MAX], struc
 		handover_close(ret);
 		return false;
 	}
-	if (r == -EPROTO)
+	if (r == -EPROTO) {
 		fputs("tokenfs: what the service manager kept is of another version: mounting anew\n",
 		      stderr);
+		let_go(place);
+	}
 	return r == 0;
 }
 

@@ -54,7 +54,7 @@ int service_take(struct handover *ret)
 	free_names(passed);
 	for (int i = 0; i < HANDOVER_DESCRIPTORS; i++)
 		if (fds[i] < 0)
-			r = -EPROTO;
+			r = fds[0] < 0 ? -ENOENT : -EPROTO; /* the first is the mount */
 	if (!r)
 		r = handover_take(fds, ret);
 	for (int i = 0; r && i < HANDOVER_DESCRIPTORS; i++)

@@ -65,3 +65,19 @@ managed_start() {
 	running "$worker"
 	mount_stop
 }
+
+@test "what another version left with the service manager is let go, and mounted anew" {
+	config <<<"$(provider iem client_credentials)"
+	export MANAGER_AGES=yes
+	managed_start
+	eventually 10 at_least ready 1
+	token iem/access_token
+	exec 7<"$MNT/iem/access_token"
+	kill -9 "$(started)"
+	eventually 20 at_least ready 2
+	exec 7<&-
+	token iem/access_token
+	equal "$(grep -c " $MNT " /proc/self/mountinfo)" 1
+	eventually 5 at_least stored 12
+	mount_stop
+}
