@@ -6,13 +6,21 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "requests.h"
 
 static int map_page(struct handover *h)
 {
-	void *page = mmap(NULL, sizeof *h->page, PROT_READ | PROT_WRITE, MAP_SHARED, h->page_fd, 0);
+	struct stat st;
+	void *page;
+
+	if (fstat(h->page_fd, &st))
+		return -errno;
+	if (st.st_size < (off_t)sizeof *h->page)
+		return -EPROTO;
+	page = mmap(NULL, sizeof *h->page, PROT_READ | PROT_WRITE, MAP_SHARED, h->page_fd, 0);
 
 	if (page == MAP_FAILED)
 		return -errno;
