@@ -117,6 +117,12 @@ static bool is_settled(enum purpose purpose, int error)
 	       error == -ENOTSUP || error == -EEXIST || error == -EBUSY;
 }
 
+/* A list that is no list, or too much for the server: tokens may be had and made all the same. */
+static bool is_of_listing(const struct exchange *x, int error)
+{
+	return x->purpose == PURPOSE_LIST && (error == -EPROTO || error == -EAGAIN);
+}
+
 static void note_grant(struct fetch *f, int error)
 {
 	struct exchange *x = &f->exchange;
@@ -125,7 +131,7 @@ static void note_grant(struct fetch *f, int error)
 		return; /* of settings that are not in force any more */
 	if (!error)
 		grant_succeeded(f->grant);
-	else if (is_of_slot(x, error))
+	else if (is_of_slot(x, error) || is_of_listing(x, error))
 		return;
 	else if (is_final(error) && !f->soft)
 		grant_locks(f->grant, error, &x->why, f->signature);
