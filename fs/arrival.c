@@ -390,6 +390,23 @@ static void on_forgotten(void *ctx, int error)
 	done(done_ctx, error);
 }
 
+void arrival_expire(struct slot *s)
+{
+	const struct engine *engine = engine_of(s);
+	struct tree *t = s->directory->tree;
+	struct generation *g = slot_alive(s);
+	struct store_change *c;
+
+	if (!g)
+		return;
+	g->expires_at = loop_now(engine->loop);
+	g->expires_wall_ms = loop_wall(engine->loop);
+	c = store_begin(engine->store);
+	put_generation(c, s, g);
+	store_commit(c, NULL, NULL);
+	t->events.rotated(t->events.ctx, s, g->number);
+}
+
 /* As configured: only its id and its count of generations stay. */
 static void put_forgotten(struct store_change *c, const struct slot *s)
 {

@@ -42,6 +42,9 @@ void arrival_keep(struct slot *s, struct grant *grant, struct exchange *x, struc
 /* The intent is over. What cannot be written stays until the next one. */
 void arrival_settle(struct slot *s);
 
+/* The server says that the newest token is over, earlier than it had said. On the disk too. */
+void arrival_expire(struct slot *s);
+
 /*
  * Forgets token, document and own grant. A declared slot is as configured again, and cold; a created
  * one is dead. `error` as above.

@@ -125,8 +125,10 @@ static void take(struct round *r, const struct listed *item)
 		tell(s, 0);
 		changes = true;
 	}
-	if (changes)
-		put(r->change, s);
+	if (!changes)
+		return;
+	put(r->change, s);
+	slot_renew(s);
 }
 
 static void take_away(struct round *r, struct slot *s)

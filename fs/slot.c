@@ -439,6 +439,8 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 
 	if (!is_void)
 		note_failure(s, result);
+	if (!is_void && result->error == -EKEYEXPIRED && result->slot_only && slot_is_precious(s))
+		arrival_expire(s);
 	if (!result->error && !is_void) {
 		a.token = x->ret_token;
 		a.id_token = x->ret_id_token;
@@ -672,4 +674,10 @@ void slot_prefetch(struct slot *s)
 	if (s->kind == SLOT_COMPANION || slot_fresh(s) || slot_enliven(s))
 		return;
 	ensure_fetch(s);
+}
+
+void slot_renew(struct slot *s)
+{
+	if (slot_newest_token(s) && slot_is_precious(s))
+		ensure_fetch(s);
 }

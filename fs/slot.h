@@ -162,6 +162,9 @@ void slot_abandon(struct settle *settle); /* no call of done; not waiting: nothi
 /* Fetches ahead of the first reader. What goes wrong is noted on the grant. */
 void slot_prefetch(struct slot *s);
 
+/* What the server says of it has changed: whether its token is still good is asked anew. */
+void slot_renew(struct slot *s);
+
 /* Puts a generation before the others, and takes it over; it is renewed ahead if the last one was. */
 void slot_show(struct slot *s, struct generation *g);
 

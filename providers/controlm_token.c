@@ -79,8 +79,8 @@ int controlm_fetch(struct exchange *x)
 	if (x->details && json_parse(x->details, strlen(x->details), NULL, &listed) == -ENOMEM)
 		return -ENOMEM;
 	date = json_string(listed, "expirationDate");
-	/* somebody has moved the day meanwhile */
-	if (date && moment_of_text(date, &at) == 0 && at > x->now_ms)
+	/* what the server lists is good, but for a day that has passed: somebody may have moved it */
+	if (listed && (!date || moment_of_text(date, &at) < 0 || at > x->now_ms))
 		return issue(x, token_value(x->token), date, x->now_ms, x->details);
 	return controlm_of_slot(
 		x,

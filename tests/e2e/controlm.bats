@@ -335,6 +335,19 @@ except OSError as error:
 	eventually 10 goes_on
 }
 
+@test "controlm: a token whose day others moved to the past is over, also after a restart" {
+	ctm
+	writes OK ci '{"roles": ["Admin"], "expirationDate": "2099-12-31"}'
+	token ctm/ci
+	listed_again
+	fake change -d '{"tokenName": "ci", "expirationDate": "2020-01-31"}'
+	is_over() { [ "$(errno_of open ctm/ci)" = EKEYEXPIRED ]; }
+	eventually 10 is_over
+	mount_stop
+	mount_start
+	is_over
+}
+
 @test "controlm: a name that the server lists twice is one file, which keeps its value" {
 	ctm
 	fake_set '{"twice": "ci"}'

@@ -15,6 +15,7 @@ What a client sees, below /automation-api:
     GET    /config/servers                  kind api: `x-api-key: T`, or the Bearer token of a session
 What a test sees besides:
     POST /_make {"tokenName": …, "roles": […], "expirationDate": …}  a token made elsewhere; its value
+    POST /_change {"tokenName": …}      a token changed elsewhere, whatever its date
     POST /_remove NAME                  a token deleted elsewhere
     POST /_fill NUMBER                  that many tokens, bulk-00000 and on
     POST /_expire                       ends every session
@@ -148,6 +149,7 @@ class Handler(standin.VendorHandler):
         server = self.server
         return super().answers_of_test() | {
             "_make": lambda _, body: server.make(json.loads(body))["tokenValue"],
+            "_change": lambda _, body: server.change(json.loads(body))["tokenName"],
             "_remove": lambda _, body: Answer(200, server.remove(body)),
             "_fill": lambda _, body: Answer(200, server.fill(int(body))),
             "_expire": lambda *_: Answer(200, server.end_sessions()),
