@@ -25,6 +25,7 @@ struct fetch {
 	const struct config_provider *config; /* in force when it began */
 	struct memo *memo;                    /* which exchange.memo stands in */
 	struct settings *wish;                /* the slot's may be replaced meanwhile */
+	struct secret *asked;                 /* the grant's, as this conversation knows it */
 	uint64_t signature; /* of the secret files, as they were read */
 	bool running, sent, over, keeping, elsewhere;
 	bool soft; /* a final error that is tried again all the same */
@@ -123,11 +124,26 @@ static bool is_of_listing(const struct exchange *x, int error)
 	return x->purpose == PURPOSE_LIST && (error == -EPROTO || error == -EAGAIN);
 }
 
+/*
+ * Somebody logged in meanwhile: what becomes of the secret before says nothing of the one that the grant
+ * holds now, and must not take its place.
+ */
+static bool is_superseded(const struct fetch *f)
+{
+	return f->running && f->asked != f->grant->secret;
+}
+
+static void leave_grant(struct exchange *x)
+{
+	x->ret_grant = secret_unref(x->ret_grant);
+	x->drop_grant = false;
+}
+
 static void note_grant(struct fetch *f, int error)
 {
 	struct exchange *x = &f->exchange;
 
-	if (f->edition != f->grant->account->edition)
+	if (is_superseded(f) || f->edition != f->grant->account->edition)
 		return; /* of settings that are not in force any more */
 	if (!error)
 		grant_succeeded(f->grant);
@@ -185,6 +201,8 @@ static void release(struct fetch *f)
 		f->grant->account->needs->cancel(f->need);
 	token_unref(f->exchange.token);
 	token_unref(f->exchange.given);
+	secret_unref(f->exchange.grant);
+	secret_unref(f->asked);
 	secret_unref(f->exchange.intent);
 	secret_unref(f->exchange.registration);
 	exchange_finish(&f->exchange);
@@ -222,6 +240,8 @@ static void conclude(struct fetch *f, int error)
 		result.error = error = -EPROTO;
 	f->over = true;
 	timer_stop(loop_of(f), &f->timer);
+	if (is_superseded(f))
+		leave_grant(&f->exchange);
 	note_memo(f);
 	if (!f->held) {
 		*(error ? &f->grant->account->failed : &f->grant->account->fetched) += 1;
@@ -281,6 +301,15 @@ static int run_errand(struct fetch *f)
 	r = command_start(loop_of(f), &order, f->printed, f, &x->why, &f->command);
 	f->sent = f->sent || !r;
 	return r < 0 && r != -EINVAL && r != -ENOMEM ? EXCHANGE_BUSY : r;
+}
+
+/* The grant's secret as it is now: after what was kept it may be another. */
+static void know_secret(struct fetch *f)
+{
+	struct secret *before = f->asked;
+
+	f->asked = f->grant->secret ? secret_ref(f->grant->secret) : NULL;
+	secret_unref(before);
 }
 
 static void set_deadline(struct fetch *f)
@@ -373,6 +402,8 @@ static void on_given(void *ctx, int error, struct token *token, const struct sen
 void fetch_kept(struct fetch *f, int error)
 {
 	f->keeping = false;
+	if (f->exchange.ret_grant)
+		know_secret(f);
 	if (error) {
 		sentence_set(&f->exchange.why, "what must be kept first could not be stored: %s",
 			     strerror(-error));
@@ -479,7 +510,8 @@ static void run(struct fetch *f)
 	x->type = f->config->type;
 	x->settings = f->config->settings;
 	x->provider = f->config->name;
-	x->grant = f->grant->secret;
+	know_secret(f);
+	x->grant = f->asked ? secret_ref(f->asked) : NULL;
 	x->grant_is_own = f->grant->own;
 	if (a->memo && loop_now(loop_of(f)) < a->memo_until) {
 		f->memo = memo_ref(a->memo);
