@@ -43,6 +43,13 @@ bool login_is_active(const struct login *l)
 	return l->state == LOGIN_STARTING || l->state == LOGIN_WAITING;
 }
 
+bool login_is_for(const struct slot *s)
+{
+	const struct login *l = &s->directory->login;
+
+	return login_is_active(l) && l->slot == s;
+}
+
 /* --- who waits --------------------------------------------------------------------------------- */
 
 static void wake(struct login *l, int error)

@@ -87,6 +87,9 @@ int login_cancel(struct login *l);
 /* Under way. */
 bool login_is_active(const struct login *l);
 
+/* … and for this slot. */
+bool login_is_for(const struct slot *s);
+
 /* The slot that a login would be for now; NULL: none. */
 struct slot *login_candidate(const struct login *l);
 

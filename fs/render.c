@@ -89,10 +89,7 @@ int render_token(const struct slot *s, const struct generation *g, enum facet fa
 /* A login is under way, or would help. */
 static bool awaits_login(const struct slot *s)
 {
-	const struct login *l = &s->directory->login;
-
-	return (login_is_active(l) && l->slot == s) ||
-	       (directory_needs_person(s->directory) && login_is_needed(s));
+	return login_is_for(s) || (directory_needs_person(s->directory) && login_is_needed(s));
 }
 
 const char *render_state(const struct slot *s)

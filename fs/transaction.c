@@ -25,7 +25,9 @@ struct transaction {
 	uint64_t basis; /* of what the document was sent with */
 	enum purpose purpose;
 	struct login_wait login; /* for the page and the code of a login that the document starts */
+	bool joins;              /* … or that was under way for the same document */
 	struct settings *wish_before;
+	bool written_before;
 	transaction_done *done;
 	void *ctx;
 };
@@ -321,11 +323,14 @@ static void end_login(struct transaction *t)
 {
 	struct slot *s = t->slot;
 
+	if (t->joins)
+		return;
 	settings_free(s->wish);
 	s->wish = t->wish_before;
+	s->written = t->written_before;
 	t->wish_before = NULL;
 	if (s->kind == SLOT_CREATED && t->kind_before != SLOT_CREATED &&
-	    !(login_is_active(&s->directory->login) && s->directory->login.slot == s))
+	    !login_is_for(s))
 		s->kind = SLOT_DRAFT; /* the end of the transaction undoes it */
 }
 
@@ -342,6 +347,18 @@ static void on_prompt(struct login_wait *w, int error)
 	end(t, error, &why);
 }
 
+/* What the login is for from now on. */
+static void take_wish(struct transaction *t)
+{
+	struct slot *s = t->slot;
+
+	t->wish_before = s->wish;
+	t->written_before = s->written;
+	s->wish = t->document.wish;
+	s->written = true;
+	t->document.wish = NULL;
+}
+
 static int begin_login(struct transaction *t, const struct access *owner, struct sentence *why)
 {
 	struct slot *s = t->slot;
@@ -356,15 +373,27 @@ static int begin_login(struct transaction *t, const struct access *owner, struct
 		s->kind = SLOT_CREATED;
 		s->access = *owner;
 	}
-	t->wish_before = s->wish;
-	s->wish = t->document.wish;
-	t->document.wish = NULL;
-	s->written = true;
+	t->joins = login_is_for(s);
+	if (!t->joins)
+		take_wish(t);
 	t->login.done = on_prompt;
 	r = login_begin(&s->directory->login, s, is_new, &t->login, why);
-	if (r < 0)
+	if (r < 0) {
 		end_login(t);
+		t->login.done = NULL;
+	}
 	return r;
+}
+
+/* Whoever agrees to a login agrees to what it was begun with. */
+static int check_login(const struct transaction *t, struct sentence *why)
+{
+	const struct slot *s = t->slot;
+
+	if (!login_is_for(s) || (starts_login(t) && settings_equal(t->document.wish, s->wish)))
+		return 0;
+	sentence_set(why, "a login for it is under way: end it, or remove .login to cancel it");
+	return -EBUSY;
 }
 
 static int check_purpose(struct transaction *t, struct sentence *why)
@@ -404,11 +433,12 @@ static int send_document(struct transaction *t)
 static int send(struct transaction *t, const struct access *owner, struct sentence *why)
 {
 	struct slot *s = t->slot;
-	int r;
+	int r = check_login(t, why);
 
-	if (starts_login(t))
+	if (!r && starts_login(t))
 		return begin_login(t, owner, why);
-	r = check_purpose(t, why);
+	if (!r)
+		r = check_purpose(t, why);
 	if (!r)
 		r = choose_grant(t);
 	if (r)
@@ -463,11 +493,9 @@ static bool is_only_here(const struct slot *s)
 /* A login for it is under way: true, and it went with it. */
 static bool went_with_login(struct slot *s)
 {
-	struct login *l = &s->directory->login;
-
-	if (!login_is_active(l) || l->slot != s)
+	if (!login_is_for(s))
 		return false;
-	login_cancel(l);
+	login_cancel(&s->directory->login);
 	return s->kind == SLOT_DEAD;
 }
 
@@ -510,7 +538,8 @@ bool transaction_withdraw(struct transaction *t)
 
 		login_abandon(&t->login);
 		end_login(t);
-		login_cancel(l);
+		if (!t->joins)
+			login_cancel(l);
 		release(t);
 		return true;
 	}

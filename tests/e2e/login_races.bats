@@ -63,3 +63,54 @@ renewed() { # SINCE
 	eventually 12 renewed "$before"
 	equal "$(fake_count devicecode)" 2
 }
+
+# slots [LINE…]: an account whose slots have a login each, and a second slot
+slots() {
+	config <<<"$(account '[iam/storage]' 'scope = openid offline_access storage.read:/' "$@" |
+		sed 's/^type = .*/type = indigo-iam/')"
+	mount_start
+}
+
+last_error() {
+	token iam/.status | jq -r .last_error.message
+}
+
+@test "a document for a slot whose login is under way is EBUSY, unless it asks for the same" {
+	slots
+	put iam/storage '{"scope": "openid storage.read:/x"}'
+	equal "$(errno_of create iam/storage '{"scope": "openid storage.read:/y"}')" EBUSY
+	matches "$(last_error)" '^storage: a login for it is under way'
+	equal "$(errno_of create iam/storage '{"refresh_token": "a.b.c"}')" EBUSY
+	equal "$(errno_of create iam/storage '{"access_token": "abc", "expires_in": 300}')" EBUSY
+	put iam/storage '{"scope": "openid storage.read:/x"}'
+	equal "$(fake_count devicecode)" 1
+	approve
+	eventually 8 reads iam/storage
+	equal "$(meta iam/storage .scope)" 'openid storage.read:/x'
+}
+
+@test "a document for another name while a login is under way is EBUSY, and .status says why" {
+	slots
+	login iam .state
+	equal "$(errno_of create iam/compute '{"scope": "openid compute.read"}')" EBUSY
+	matches "$(last_error)" '^compute: another login is under way'
+	equal "$(errno_of open iam/compute)" ENOENT
+}
+
+@test "a document whose login cannot begin changes nothing: a reload says what the slot is for" {
+	slots
+	fake_set '{"device": "drop"}'
+	refuse equal "$(errno_of create iam/storage '{"scope": "openid storage.read:/x"}')" OK
+	fake_set '{"device": "ok"}'
+	sed -i 's,storage.read:/,storage.create:/,' "$CONF"
+	reload
+	login iam .state >/dev/null
+	timeout -k 1 10 rm "$MNT/iam/.login"
+	put iam/access_token '{"scope": "openid"}'
+	approve
+	eventually 8 reads iam/access_token
+	equal "$(login iam .name)" storage
+	approve
+	eventually 8 reads iam/storage
+	equal "$(meta iam/storage .scope)" 'openid offline_access storage.create:/'
+}
