@@ -349,6 +349,17 @@ static int refuse(struct sentence *why, int error, const char *text)
 	return error;
 }
 
+/* A document or a revocation of the slot is on its way: it may be another slot when that is over. */
+static bool is_changing(const struct slot *s, unsigned int own)
+{
+	return s->live && s->live->writes > own;
+}
+
+static int refuse_changing(struct sentence *why)
+{
+	return refuse(why, -EBUSY, "a document or a revocation of the token is under way");
+}
+
 int login_join(struct login *l, struct login_wait *w, struct sentence *why)
 {
 	struct slot *s;
@@ -361,6 +372,8 @@ int login_join(struct login *l, struct login_wait *w, struct sentence *why)
 		if (!s)
 			return refuse(why, -ENOKEY,
 				      "there is no token to log in for: write {} to a new name");
+		if (is_changing(s, 0))
+			return refuse_changing(why);
 		r = grant_admits(&l->grant, why);
 		if (!r)
 			r = start(l, s, false);
@@ -376,6 +389,8 @@ int login_begin(struct login *l, struct slot *s, bool created, struct login_wait
 	if (login_is_active(l) && l->slot != s)
 		return refuse(why, -EBUSY,
 			      "another login is under way: end it, or remove .login to cancel it");
+	if (!login_is_active(l) && is_changing(s, 1))
+		return refuse_changing(why);
 	r = login_is_active(l) ? 0 : grant_admits(&l->grant, why);
 	if (!r && !login_is_active(l))
 		r = start(l, s, created);

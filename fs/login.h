@@ -67,14 +67,14 @@ enum login_outcome { LOGIN_READY = 0, LOGIN_WAITS = 1 };
 /*
  * Starts a login, or joins the one under way. LOGIN_READY: `prompt` is there. LOGIN_WAITS: `w` is
  * queued; its done comes from the loop, at the latest after the account's timeout. -ENOTSUP: nobody has
- * to log in here; -ENOKEY: there is no slot to log in for (it is to be written first); -EAGAIN: backing
- * off; -ENOMEM. `why` says so.
+ * to log in here; -ENOKEY: there is no slot to log in for (it is to be written first); -EBUSY: it is
+ * being written or revoked; -EAGAIN: backing off; -ENOMEM. `why` says so.
  */
 int login_join(struct login *l, struct login_wait *w, struct sentence *why);
 
 /*
- * The same for one slot, which somebody wrote. -EBUSY: another one is under way. `created`: the slot
- * goes if no token comes.
+ * The same for one slot, which somebody wrote. -EBUSY: another one is under way, or another document.
+ * `created`: the slot goes if no token comes.
  */
 int login_begin(struct login *l, struct slot *s, bool created, struct login_wait *w,
 		struct sentence *why);

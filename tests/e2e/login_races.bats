@@ -114,3 +114,19 @@ last_error() {
 	eventually 8 reads iam/storage
 	equal "$(meta iam/storage .scope)" 'openid offline_access storage.create:/'
 }
+
+@test "no login begins for a slot that is being revoked" {
+	config <<<"$(account | sed 's/^type = .*/type = indigo-iam/')"
+	mount_start
+	person
+	token iam/.login >/dev/null # the kernel knows its name: an unlink under way locks the directory
+	timeout -k 1 10 rm "$MNT/iam/.login"
+	fake_set '{"revoke": "hold"}'
+	spawn "$T/rm" timeout -k 1 30 rm "$MNT/iam/access_token"
+	fake await/revoke/1/5
+	equal "$(errno_of open iam/.login)" EBUSY
+	fake_set '{"revoke": "ok"}'
+	eventually 5 ended "$SPAWNED"
+	matches "$(last_error)" 'revocation'
+	person
+}
