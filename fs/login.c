@@ -311,6 +311,7 @@ static int start(struct login *l, struct slot *s, bool created)
 	l->state = LOGIN_STARTING;
 	l->slot = s;
 	l->created = created;
+	l->basis = slot_basis(s, s->wish);
 	l->why.text[0] = '\0';
 	snprintf(l->name, sizeof l->name, "%s", s->name);
 	s->live->writes++; /* it stays as long as this goes on */
@@ -397,20 +398,32 @@ int login_begin(struct login *l, struct slot *s, bool created, struct login_wait
 	return r ? r : wait_for(l, w);
 }
 
-int login_cancel(struct login *l)
+static void cancel(struct login *l, const char *reason)
 {
 	struct sentence why;
 	struct fetch *f = l->fetch;
 
-	if (!login_is_active(l) || !f)
-		return -ENOENT;
 	l->fetch = NULL;
-	sentence_set(&why, "it was cancelled");
-	log_line(l->directory->account.engine->log, LOG_LEVEL_NOTICE, "%s/%s: login cancelled",
-		 l->directory->name, l->name);
+	sentence_set(&why, "%s", reason);
+	log_line(l->directory->account.engine->log, LOG_LEVEL_NOTICE, "%s/%s: login cancelled: %s",
+		 l->directory->name, l->name, reason);
 	fetch_end(f);
 	fail(l, LOGIN_CANCELLED, -EINTR, &why);
+}
+
+int login_cancel(struct login *l)
+{
+	if (!login_is_active(l) || !l->fetch)
+		return -ENOENT;
+	cancel(l, "it was cancelled");
 	return 0;
+}
+
+void login_forget(struct login *l)
+{
+	if (login_is_active(l) && l->fetch)
+		cancel(l, "the client that it was begun with was removed");
+	grant_reopens(&l->grant);
 }
 
 /* --- life -------------------------------------------------------------------------------------- */
@@ -442,15 +455,26 @@ static struct slot *begun(const struct directory *d)
 	return NULL;
 }
 
+/* What a person agrees to is what it was begun with: it is for nothing any more. */
+static bool is_void(const struct login *l)
+{
+	const struct directory *d = l->directory;
+
+	return d->hidden || !directory_needs_person(d) || !slot_is_visible(l->slot) ||
+	       slot_basis(l->slot, l->slot->wish) != l->basis;
+}
+
 void login_configure(struct login *l)
 {
 	struct directory *d = l->directory;
 	struct slot *s;
 
+	if (login_is_active(l) && l->fetch && is_void(l))
+		cancel(l, "the configuration changed meanwhile");
 	if (d->hidden || !directory_needs_person(d) || login_is_active(l))
 		return;
 	s = begun(d);
-	if (s && start(l, s, s->kind == SLOT_CREATED && !slot_newest_token(s)))
+	if (s && start(l, s, s->kind == SLOT_CREATED && !s->generation))
 		log_line(d->account.engine->log, LOG_LEVEL_WARNING,
 			 "%s/%s: the login that was begun cannot go on", d->name, s->name);
 }

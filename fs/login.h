@@ -46,6 +46,7 @@ struct login {
 	struct slot *slot;   /* under way: which one it is for */
 	char name[256];      /* … and its name, after the end too */
 	bool created;        /* a new name: without a token it goes again */
+	uint64_t basis;      /* of what it was begun with */
 	struct grant grant;  /* of the conversation */
 	struct fetch *fetch;
 	struct prompt prompt;
@@ -59,7 +60,10 @@ void login_init(struct login *l, struct directory *d);
 /* The worker ends. What was agreed with the server stays in the store. */
 void login_finish(struct login *l);
 
-/* Another configuration is in force: goes on with what an earlier worker began. */
+/*
+ * Another configuration is in force: ends what is for another one, and goes on with what an earlier
+ * worker began.
+ */
 void login_configure(struct login *l);
 
 enum login_outcome { LOGIN_READY = 0, LOGIN_WAITS = 1 };
@@ -83,6 +87,9 @@ void login_abandon(struct login_wait *w); /* no call of done; not waiting: nothi
 
 /* Ends the one under way. -ENOENT: none is. */
 int login_cancel(struct login *l);
+
+/* The registered client is gone: so is what was begun with it, and what it was refused. */
+void login_forget(struct login *l);
 
 /* Under way. */
 bool login_is_active(const struct login *l);

@@ -60,8 +60,10 @@ static void on_forgotten(void *ctx, int error)
 static void forget(struct removal *r)
 {
 	struct directory *d = r->directory;
-	struct store_change *c = store_begin(d->account.engine->store);
+	struct store_change *c;
 
+	login_forget(&d->login);
+	c = store_begin(d->account.engine->store);
 	account_register(&d->account, NULL);
 	store_drop_registration(c, d->id);
 	drop_grant(c, &d->grant);

@@ -118,9 +118,7 @@ last_error() {
 @test "no login begins for a slot that is being revoked" {
 	config <<<"$(account | sed 's/^type = .*/type = indigo-iam/')"
 	mount_start
-	person
-	token iam/.login >/dev/null # the kernel knows its name: an unlink under way locks the directory
-	timeout -k 1 10 rm "$MNT/iam/.login"
+	person # and the kernel knows the name .login: an unlink under way locks the directory
 	fake_set '{"revoke": "hold"}'
 	spawn "$T/rm" timeout -k 1 30 rm "$MNT/iam/access_token"
 	fake await/revoke/1/5
@@ -129,4 +127,68 @@ last_error() {
 	eventually 5 ended "$SPAWNED"
 	matches "$(last_error)" 'revocation'
 	person
+}
+
+# no_more POLLS: none comes in the time of two
+no_more() {
+	sleep 2.5
+	equal "$(fake_count poll)" "$1"
+}
+
+@test "a reload that changes what is asked for ends the login; one that changes nothing does not" {
+	iam
+	login iam .state
+	reload
+	equal "$(state iam)" waiting
+	sed -i 's/^scope = .*/scope = openid offline_access storage.read:\//' "$CONF"
+	reload
+	equal "$(state iam)" cancelled
+	matches "$(token iam/.status | jq -r .login.message)" 'configuration'
+	approve
+	no_more "$(fake_count poll)"
+	equal "$(errno_of open iam/access_token)" ENOKEY
+	person
+	equal "$(meta iam/access_token .scope)" 'openid offline_access storage.read:/'
+}
+
+@test "a reload that takes the provider or its device grant away ends the login" {
+	iam
+	login iam .state
+	cp "$CONF" "$T/before"
+	sed -i 's/^grant = .*/grant = client_credentials/' "$CONF"
+	reload
+	no_more "$(fake_count poll)"
+	cp "$T/before" "$CONF"
+	reload
+	equal "$(state iam)" cancelled
+	login iam .state
+	sed -i '/^\[iam\]/,$d' "$CONF"
+	reload
+	no_more "$(fake_count poll)"
+	cp "$T/before" "$CONF"
+	reload
+	equal "$(state iam)" cancelled
+	person
+}
+
+control() { # DOCUMENT
+	timeout -k 1 20 tee "$MNT/.control" <<<"$1" >/dev/null
+}
+
+@test "the removal of the registered client ends the login, and what the client was refused" {
+	config <<<"$(account 'register = yes' |
+		sed 's/^type = .*/type = indigo-iam/; s,^\(issuer = .*\)/$,\1,; /^client-/d')"
+	mount_start
+	login iam .state
+	control '{"do": "unregister", "provider": "iam"}'
+	equal "$(state iam)" cancelled
+	no_more "$(fake_count poll)"
+	login iam .state
+	fake_set '{"client_suspended": true}'
+	ended_as iam failed
+	equal "$(errno_of open iam/.login)" EKEYREJECTED
+	fake_set '{"client_suspended": false}'
+	control '{"do": "unregister", "provider": "iam"}'
+	person
+	equal "$(fake_count register)" 3
 }
