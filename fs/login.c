@@ -318,22 +318,41 @@ static int start(struct login *l, struct slot *s, bool created)
 	return 0;
 }
 
+/* What is made of another token is had when that one is there. */
+static bool takes_login(const struct slot *s)
+{
+	bool is_derived = s->directory->account.config->type->undeclared && slot_is_first(s);
+
+	return slot_is_visible(s) && s->kind != SLOT_COMPANION && !is_derived;
+}
+
+static struct slot *first_of(const struct directory *d)
+{
+	const char *name = directory_first(d);
+
+	return name ? directory_slot(d, name) : NULL;
+}
+
 bool login_is_needed(const struct slot *s)
 {
-	return slot_is_visible(s) && s->kind != SLOT_COMPANION && !s->imported && !s->grant->secret &&
-	       !slot_alive(s);
+	const struct directory *d = s->directory;
+	const struct slot *first = first_of(d);
+
+	if (!takes_login(s) || s->imported || s->grant->secret || slot_alive(s))
+		return false;
+	/* One login is for all: it was, and brought nothing that others could live on. */
+	return d->account.config->type->login_per_slot || !first || !slot_alive(first);
 }
 
 static bool is_refused(const struct slot *s)
 {
-	return slot_is_visible(s) && s->kind != SLOT_COMPANION && s->grant->failure.locked;
+	return takes_login(s) && s->grant->failure.locked;
 }
 
 struct slot *login_candidate(const struct login *l)
 {
 	const struct directory *d = l->directory;
-	const char *name = directory_first(d);
-	struct slot *first = name ? directory_slot(d, name) : NULL;
+	struct slot *first = first_of(d);
 	struct slot *s;
 
 	if (!is_own(l) || (first && (login_is_needed(first) || is_refused(first))))
@@ -341,7 +360,7 @@ struct slot *login_candidate(const struct login *l)
 	for (uint32_t id = 0; (s = directory_slot_from(d, id)); id = s->id + 1)
 		if (login_is_needed(s) || is_refused(s))
 			return s;
-	return first;
+	return first && takes_login(first) ? first : NULL;
 }
 
 static int refuse(struct sentence *why, int error, const char *text)

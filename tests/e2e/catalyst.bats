@@ -271,3 +271,16 @@ alive() { # ACCESS_TOKEN: an API takes it
 			token zoho/.meta/access_token; token zoho/.login 2>/dev/null || true)"
 	done
 }
+
+@test "a token that is made of a CLI token needs no login of its own" {
+	catalyst 'cli-token = ci'
+	equal "$(errno_of open zoho/.login)" ENOKEY
+	put zoho/ci '{}'
+	equal "$(token zoho/.status | jq -c .login_needed)" '["ci"]'
+	log_in zoho
+	eventually 10 shows "$T/out" "$FAKE/device"
+	approve
+	equal "$(exit_status)" 0
+	equal "$(token zoho/.status | jq -c .login_needed)" '[]'
+	equal "$(fake_count code)" 1
+}
