@@ -228,6 +228,14 @@ static void show_page(const struct session *s, const struct course *c)
 	show(&text);
 }
 
+/* Codes that end at another moment are another login's; one that has none yet is still asked for. */
+static bool has_another_code(const struct course *c, struct json *login)
+{
+	const char *expires = json_string(login, "expires_at");
+
+	return expires && strcmp(expires, json_string(c->page, "expires_at")) != 0;
+}
+
 /*
  * How it is going. A mount whose worker is being replaced may be silent for a moment; one that is gone
  * stays so. Another login in our place: ours ended, and whether the token opens tells how.
@@ -246,7 +254,7 @@ static void look(const struct session *s, struct course *c)
 	}
 	login = json_get(status, "login");
 	name = json_string(login, "name");
-	if (!name || strcmp(name, json_string(c->page, "name")) != 0) {
+	if (!name || strcmp(name, json_string(c->page, "name")) != 0 || has_another_code(c, login)) {
 		c->progress = PROGRESS_GONE;
 		return;
 	}
@@ -320,6 +328,21 @@ static int finish(struct session *s, const struct course *c)
 	return r;
 }
 
+/* Nothing is to go on behind anybody's back: 0, or the errno, and it has been said. */
+static int cancel(const struct session *s)
+{
+	BUFFER_AUTO path = BUFFER_INIT(PATH_MAX);
+	BUFFER_AUTO text = BUFFER_INIT(LIMIT_PAGE);
+
+	buffer_format(&path, "%s/.login", s->provider);
+	if (!unlinkat(s->client.root, buffer_string(&path), 0) || errno == ENOENT)
+		return 0;
+	buffer_format(&text, "the login goes on, for its .login cannot be removed: %s",
+		      strerror(errno));
+	complain(s, buffer_string(&text));
+	return -EPERM;
+}
+
 static int log_in(struct session *s, char last[static PATH_MAX])
 {
 	COURSE_AUTO c = COURSE_INIT;
@@ -329,6 +352,7 @@ static int log_in(struct session *s, char last[static PATH_MAX])
 		return r;
 	if (!r && !strcmp(c.slot, last)) {
 		complain(s, "a login is asked for again that was done just now");
+		cancel(s);
 		return -EAGAIN;
 	}
 	if (r) {
@@ -348,15 +372,9 @@ static bool more_is_needed(const struct session *s)
 	return !status_of(s, &status) && json_length(json_get(status, "login_needed")) > 0;
 }
 
-/* Somebody gave up: nothing is to go on behind his back. */
 static int give_up(const struct session *s)
 {
-	BUFFER_AUTO path = BUFFER_INIT(PATH_MAX);
-
-	buffer_format(&path, "%s/.login", s->provider);
-	if (unlinkat(s->client.root, buffer_string(&path), 0) && errno != ENOENT)
-		complain(s, strerror(errno));
-	else
+	if (!cancel(s))
 		complain(s, "the login was given up");
 	return 128 + s->signal;
 }

@@ -192,3 +192,32 @@ control() { # DOCUMENT
 	person
 	equal "$(fake_count register)" 3
 }
+
+@test "tokenfs login: a login for all slots that brings no refresh token is one login" {
+	config <<<"$(account '[iam/storage]' 'scope = storage.read:/' |
+		sed 's/^scope = openid.*/scope = openid/')"
+	mount_start
+	log_in iam
+	eventually 10 shows "$T/out" "$FAKE/device"
+	approve
+	equal "$(exit_status)" 0
+	reads iam/access_token
+	equal "$(token iam/.status | jq -c .login_needed)" '[]'
+	equal "$(state iam)" 'done'
+	equal "$(fake_count devicecode)" 1
+}
+
+@test "tokenfs login: another login in the place of ours is not ours" {
+	iam
+	log_in iam
+	eventually 10 shows "$T/out" "$FAKE/device"
+	# shellcheck disable=SC2046
+	kill -STOP $(descendants "$SPAWNED")
+	sleep 1.1 # the codes end at another second
+	timeout -k 1 10 rm "$MNT/iam/.login"
+	login iam .state
+	# shellcheck disable=SC2046
+	kill -CONT $(descendants "$SPAWNED")
+	equal "$(exit_status)" 1
+	equal "$(state iam)" waiting
+}
