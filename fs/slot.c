@@ -320,7 +320,7 @@ static int admits(struct slot *s)
 	return grant_admits(s->grant, NULL);
 }
 
-void slot_wake(struct slot *s, int error)
+static void wake(struct slot *s, int error)
 {
 	struct settle *w = s->live->waiting, *next;
 
@@ -347,18 +347,35 @@ static void note_nothing_came(struct slot *companion)
 	sentence_set(&f->why, "the server sent no id_token with its answer");
 }
 
-static void wake_with_companion(struct slot *s, int error)
+/* NULL: none, or nobody asked for it yet. */
+static struct slot *companion_of(const struct slot *s)
 {
 	struct slot *c = slot_is_first(s) ? directory_named(s->directory, "id_token") : NULL;
 
-	slot_wake(s, error);
-	if (!c || c->kind != SLOT_COMPANION || !c->live)
+	return c && c->kind == SLOT_COMPANION && c->live ? c : NULL;
+}
+
+void slot_wake(struct slot *s, int error)
+{
+	struct slot *c = companion_of(s);
+
+	wake(s, error);
+	if (!c || !slot_alive(c))
 		return;
-	if (!error && !slot_alive(c))
-		note_nothing_came(c);
-	else if (!error)
-		c->live->failure = (struct failure){ 0 };
-	slot_wake(c, error);
+	c->live->failure = (struct failure){ 0 };
+	wake(c, 0);
+}
+
+static void wake_with_companion(struct slot *s, int error)
+{
+	struct slot *c = companion_of(s);
+
+	if (c && !slot_alive(c)) {
+		if (!error)
+			note_nothing_came(c);
+		wake(c, error);
+	}
+	slot_wake(s, error);
 }
 
 /* A renewal failed while the token is still good: once more when nothing holds it back. */

@@ -171,7 +171,7 @@ void slot_show(struct slot *s, struct generation *g);
 /* Every generation is over (revoked); descriptors that are open read on. */
 void slot_chill(struct slot *s);
 
-/* Ends the wait of all who wait: with the token that is alive, or with the error. */
+/* Ends the wait of all who wait, for what came beside too: with the token that is alive, or the error. */
 void slot_wake(struct slot *s, int error);
 
 /* What an open would be told now, or what the last one was told; NULL: nothing went wrong. */
