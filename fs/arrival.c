@@ -129,6 +129,8 @@ static void put_grant(struct store_change *c, struct storing *w)
 
 		grant_row(g, &row);
 		row.secret = w->drop_secret && !w->secret ? NULL : secret;
+		if (w->login)
+			row.locked = 0; /* what was refused was the secret before */
 		store_put_grant(c, &row);
 	}
 }
@@ -173,6 +175,7 @@ static void apply_login(struct storing *w)
 	struct grant *old = s->grant;
 
 	s->grant = w->grant;
+	s->grant->lock_stored = false;
 	s->live->epoch++;
 	s->live->failure = (struct failure){ 0 };
 	if (old->own && old != w->grant)
@@ -221,6 +224,8 @@ static void on_commit(void *ctx, int error)
 		apply_document(w);
 	if (applies && w->login)
 		apply_login(w);
+	else if (w->login && w->grant->own && w->grant != s->grant)
+		grant_retire(w->grant); /* made for this one; nobody lives on it */
 	if (applies)
 		apply_note(w);
 	if (!error && w->settles)

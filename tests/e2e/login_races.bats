@@ -221,3 +221,37 @@ control() { # DOCUMENT
 	equal "$(exit_status)" 1
 	equal "$(state iam)" waiting
 }
+
+@test "who waits for the id_token has it when a login is over" {
+	fake_set '{"expires_in": 6, "id_expires_in": 2}'
+	iam
+	person
+	reads iam/id_token
+	fake_set '{"delay": 7}'
+	fake await/refresh/1/10
+	fake_set '{"delay": 0, "id_expires_in": 600}'
+	spawn "$T/id" timeout 20 cat "$MNT/iam/id_token"
+	login iam .state
+	approve
+	ended_as iam 'done'
+	eventually 2 ended "$SPAWNED"
+	equal "$(jq -rR 'split(".")[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d | fromjson.aud' "$T/id")" client
+}
+
+@test "a full disk at the end of a login: it failed, and another one works" {
+	need_root
+	slots
+	mount_stop
+	rm -rf "$STATE"
+	mkdir "$STATE"
+	mount -t tmpfs -o size=1m,mode=0700 none "$STATE" || skip 'tmpfs cannot be mounted'
+	mount_start
+	login iam .state
+	dd if=/dev/zero of="$STATE/filler" bs=4k status=none 2>/dev/null || true
+	approve
+	ended_as iam failed
+	matches "$(last_error)" 'could not be stored'
+	rm "$STATE/filler"
+	person
+	mount_stop
+}
