@@ -104,7 +104,7 @@ static int wait_for(struct login *l, struct login_wait *w)
 	return LOGIN_WAITS;
 }
 
-/* --- the end ----------------------------------------------------------------------------------- */
+/* --- the prompt --------------------------------------------------------------------------------- */
 
 static void prompt_clear(struct prompt *p)
 {
@@ -113,6 +113,29 @@ static void prompt_clear(struct prompt *p)
 	free(p->code);
 	*p = (struct prompt){ 0 };
 }
+
+static char *copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+/* The server has given a code, and it is on the disk. */
+static void show_prompt(struct login *l, const struct prompt *p)
+{
+	if (!p->uri || !p->code)
+		return;
+	prompt_clear(&l->prompt);
+	l->prompt = (struct prompt){ .uri = copy(p->uri),
+				     .uri_complete = copy(p->uri_complete),
+				     .code = copy(p->code),
+				     .expires_ms = p->expires_ms };
+	if (!l->prompt.uri || !l->prompt.code)
+		return; /* no memory: who waits hears of the time that is over */
+	l->state = LOGIN_WAITING;
+	wake(l, 0);
+}
+
+/* --- the end ----------------------------------------------------------------------------------- */
 
 /* What .status shows as the last thing that went wrong. The log has it from the conversation. */
 static void note_failure(struct login *l, int error, const struct sentence *why)
@@ -127,6 +150,7 @@ static void finish(struct login *l, enum login_state state, int error, const str
 {
 	struct slot *s = l->slot;
 
+	timer_stop(loop_of(l), &l->again);
 	l->state = state;
 	l->slot = NULL;
 	l->ended_wall_ms = loop_wall(loop_of(l));
@@ -233,6 +257,28 @@ static enum login_state state_of(const struct fetch_result *result)
 	return LOGIN_FAILED;
 }
 
+/*
+ * A successor finds the server away before it could ask about the code that its predecessor got: the
+ * code is as good as it was.
+ */
+static bool may_go_on(const struct login *l, const struct fetch_result *result)
+{
+	bool is_away = result->error == -ECONNREFUSED || result->error == -EHOSTUNREACH ||
+		       result->error == -ETIMEDOUT || result->error == -EAGAIN;
+
+	return is_away && l->slot->live->intent && result->exchange->ret_prompt.code &&
+	       result->exchange->ret_prompt.expires_ms > loop_wall(loop_of(l));
+}
+
+static bool goes_on(struct login *l, const struct fetch_result *result)
+{
+	if (!may_go_on(l, result) ||
+	    timer_start(loop_of(l), &l->again, l->grant.failure.retry_at))
+		return false;
+	show_prompt(l, &result->exchange->ret_prompt);
+	return true;
+}
+
 static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *result)
 {
 	struct login *l = ctx;
@@ -252,32 +298,15 @@ static void on_fetched(void *ctx, struct fetch *f, const struct fetch_result *re
 		fetch_end(f);
 		return;
 	}
+	if (goes_on(l, result)) {
+		fetch_end(f);
+		return;
+	}
 	fetch_end(f);
 	fail(l, state, error, &why);
 }
 
 /* --- under way --------------------------------------------------------------------------------- */
-
-static char *copy(const char *text)
-{
-	return text ? strdup(text) : NULL;
-}
-
-/* The server has given a code, and it is on the disk. */
-static void show_prompt(struct login *l, const struct prompt *p)
-{
-	if (!p->uri || !p->code)
-		return;
-	prompt_clear(&l->prompt);
-	l->prompt = (struct prompt){ .uri = copy(p->uri),
-				     .uri_complete = copy(p->uri_complete),
-				     .code = copy(p->code),
-				     .expires_ms = p->expires_ms };
-	if (!l->prompt.uri || !l->prompt.code)
-		return; /* no memory: who waits hears of the time that is over */
-	l->state = LOGIN_WAITING;
-	wake(l, 0);
-}
 
 /* Each pause of the conversation is one at which a person acts. */
 static void on_pause(void *ctx, struct exchange *x)
@@ -292,20 +321,37 @@ static void keep(void *ctx, struct fetch *f, struct exchange *x)
 	arrival_keep(l->slot, &l->grant, x, f);
 }
 
-static int start(struct login *l, struct slot *s, bool created)
+static int converse(struct login *l, struct slot *s)
 {
 	struct fetch_order order = { .purpose = PURPOSE_LOGIN,
 				     .wish = s->wish,
 				     .name = s->name,
 				     .keep = keep,
 				     .pause = on_pause };
-	int r = slot_enliven(s);
 
-	if (r)
-		return r;
 	if (s->live->intent && s->live->intent_for == PURPOSE_LOGIN)
 		order.intent = s->live->intent;
-	r = fetch_start(&l->grant, &order, on_fetched, l, &l->fetch);
+	return fetch_start(&l->grant, &order, on_fetched, l, &l->fetch);
+}
+
+static void on_again(struct timer *t)
+{
+	struct login *l = t->ctx;
+	struct sentence why;
+	int r = converse(l, l->slot);
+
+	if (!r)
+		return;
+	sentence_set(&why, "%s", strerror(-r));
+	fail(l, LOGIN_FAILED, r, &why);
+}
+
+static int start(struct login *l, struct slot *s, bool created)
+{
+	int r = slot_enliven(s);
+
+	if (!r)
+		r = converse(l, s);
 	if (r)
 		return r;
 	l->state = LOGIN_STARTING;
@@ -432,7 +478,7 @@ static void cancel(struct login *l, const char *reason)
 
 int login_cancel(struct login *l)
 {
-	if (!login_is_active(l) || !l->fetch)
+	if (!login_is_active(l))
 		return -ENOENT;
 	cancel(l, "it was cancelled");
 	return 0;
@@ -440,7 +486,7 @@ int login_cancel(struct login *l)
 
 void login_forget(struct login *l)
 {
-	if (login_is_active(l) && l->fetch)
+	if (login_is_active(l))
 		cancel(l, "the client that it was begun with was removed");
 	grant_reopens(&l->grant);
 }
@@ -450,6 +496,7 @@ void login_forget(struct login *l)
 void login_init(struct login *l, struct directory *d)
 {
 	*l = (struct login){ .directory = d };
+	l->again = (struct timer){ .due = on_again, .ctx = l };
 	grant_init(&l->grant, &d->account);
 	l->grant.own = true; /* nothing of it is stored */
 }
@@ -458,6 +505,7 @@ void login_finish(struct login *l)
 {
 	if (l->fetch)
 		fetch_abort(l->fetch);
+	timer_stop(loop_of(l), &l->again);
 	prompt_clear(&l->prompt);
 }
 
@@ -488,7 +536,7 @@ void login_configure(struct login *l)
 	struct directory *d = l->directory;
 	struct slot *s;
 
-	if (login_is_active(l) && l->fetch && is_void(l))
+	if (login_is_active(l) && is_void(l))
 		cancel(l, "the configuration changed meanwhile");
 	if (d->hidden || !directory_needs_person(d) || login_is_active(l))
 		return;

@@ -49,6 +49,7 @@ struct login {
 	uint64_t basis;      /* of what it was begun with */
 	struct grant grant;  /* of the conversation */
 	struct fetch *fetch;
+	struct timer again;  /* the server is away: the next attempt, with no fetch until then */
 	struct prompt prompt;
 	struct sentence why; /* how it ended */
 	int64_t ended_wall_ms;

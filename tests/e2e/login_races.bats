@@ -255,3 +255,39 @@ control() { # DOCUMENT
 	person
 	mount_stop
 }
+
+@test "the worker dies while the server is away: the same code, and the token comes" {
+	local code
+	iam
+	code=$(login iam .user_code)
+	fake_stop
+	kill_worker
+	eventually 5 state_is iam waiting
+	equal "$(login iam .user_code)" "$code"
+	kill_worker
+	eventually 5 state_is iam waiting
+	stand_in iam "$FAKE_PORT" --state "$T/iam.state"
+	approve
+	eventually 30 reads iam/access_token
+	equal "$(fake_count devicecode)" 0
+	fake_stop
+	login iam .state || true
+	equal "$(state iam)" failed
+}
+
+@test "the worker dies while the server is away: the login can be cancelled, and ends with its code" {
+	fake_set '{"code_expires_in": 6}'
+	iam
+	login iam .state
+	fake_stop
+	kill_worker
+	eventually 5 state_is iam waiting
+	timeout -k 1 10 rm "$MNT/iam/.login"
+	equal "$(state iam)" cancelled
+	stand_in iam "$FAKE_PORT" --state "$T/iam.state"
+	fake_set '{"code_expires_in": 6, "interval": 1, "denial": true}'
+	eventually 20 reads iam/.login
+	fake_stop
+	kill_worker
+	eventually 30 state_is iam expired
+}
