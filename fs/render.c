@@ -274,7 +274,11 @@ static struct json *login_json(const struct login *l)
 	if (l->state == LOGIN_IDLE)
 		return json_new_string(NULL);
 	j = json_new_object();
-	say_what_to_do(l, &message);
+	/* Who may read this may not read .login, perhaps: whoever has the code can log in as himself. */
+	if (l->state == LOGIN_WAITING)
+		sentence_set(&message, "read %s/.login for a page and a code", l->directory->name);
+	else
+		say_what_to_do(l, &message);
 	json_set_string(j, "name", l->name);
 	json_set_string(j, "state", login_state_name(l->state));
 	json_set_string(j, "message", message.text);

@@ -291,3 +291,12 @@ control() { # DOCUMENT
 	kill_worker
 	eventually 30 state_is iam expired
 }
+
+@test "the code is in .login alone: a file that everybody may read does not have it" {
+	local code
+	iam
+	code=$(login iam .user_code)
+	refuse grep -qF "$code" <<<"$(token .status; token iam/.status; token iam/.meta/access_token; token .metrics)"
+	matches "$(token iam/.status | jq -r .login.message)" 'iam/\.login'
+	refuse grep -qF "$code" "$LOG"
+}
