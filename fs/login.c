@@ -358,6 +358,8 @@ static int start(struct login *l, struct slot *s, bool created)
 	l->slot = s;
 	l->created = created;
 	l->basis = slot_basis(s, s->wish);
+	if (!slot_newest_token(s))
+		s->basis = l->basis; /* for a successor: kept with the intent */
 	l->why.text[0] = '\0';
 	snprintf(l->name, sizeof l->name, "%s", s->name);
 	s->live->writes++; /* it stays as long as this goes on */
@@ -531,17 +533,39 @@ static bool is_void(const struct login *l)
 	       slot_basis(l->slot, l->slot->wish) != l->basis;
 }
 
+/* The configuration is another one than that of the worker that began it. */
+static bool is_outdated(const struct slot *s)
+{
+	return s->basis && s->basis != slot_basis(s, s->wish);
+}
+
+static void forget_begun(struct slot *s, bool created)
+{
+	log_line(s->directory->account.engine->log, LOG_LEVEL_NOTICE,
+		 "%s/%s: the login that was begun is for another configuration",
+		 s->directory->name, s->name);
+	arrival_settle(s);
+	if (created)
+		drop_slot(s);
+}
+
 void login_configure(struct login *l)
 {
 	struct directory *d = l->directory;
 	struct slot *s;
+	bool created;
 
 	if (login_is_active(l) && is_void(l))
 		cancel(l, "the configuration changed meanwhile");
 	if (d->hidden || !directory_needs_person(d) || login_is_active(l))
 		return;
 	s = begun(d);
-	if (s && start(l, s, s->kind == SLOT_CREATED && !s->generation))
+	if (!s)
+		return;
+	created = s->kind == SLOT_CREATED && !s->generation;
+	if (is_outdated(s))
+		forget_begun(s, created);
+	else if (start(l, s, created))
 		log_line(d->account.engine->log, LOG_LEVEL_WARNING,
 			 "%s/%s: the login that was begun cannot go on", d->name, s->name);
 }

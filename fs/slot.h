@@ -83,7 +83,7 @@ struct slot {
 	struct settings *wish; /* as declared or written; NULL: nothing special */
 	bool written;          /* the wish is a document's, not the configuration's */
 	bool imported;         /* there is nothing but the token that was written: none to fetch */
-	uint64_t basis;        /* hash of the settings and the wish that the newest token is for */
+	uint64_t basis;        /* hash of the settings and the wish that the newest token, or a login, is for */
 	struct access access;
 	struct live *live;
 	struct note *note; /* NULL: never listed */

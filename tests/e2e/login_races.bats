@@ -300,3 +300,24 @@ control() { # DOCUMENT
 	matches "$(token iam/.status | jq -r .login.message)" 'iam/\.login'
 	refuse grep -qF "$code" "$LOG"
 }
+
+@test "a mount with another scope than that of the login that was begun does not go on with it" {
+	local code
+	iam
+	code=$(login iam .user_code)
+	mount_stop
+	mount_start
+	equal "$(login iam .user_code)" "$code"
+	mount_stop
+	sed -i 's/^scope = .*/scope = openid offline_access storage.read:\//' "$CONF"
+	mount_start
+	equal "$(state iam)" null
+	refuse equal "$(login iam .user_code)" "$code"
+	approve
+	eventually 8 reads iam/access_token
+	equal "$(meta iam/access_token .scope)" 'openid offline_access storage.read:/'
+	mount_stop
+	mount_start
+	reads iam/access_token
+	equal "$(fake_count devicecode)" 2
+}
