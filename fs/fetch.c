@@ -125,8 +125,8 @@ static bool is_of_listing(const struct exchange *x, int error)
 }
 
 /*
- * Somebody logged in meanwhile: what becomes of the secret before says nothing of the one that the grant
- * holds now, and must not take its place.
+ * Somebody logged in meanwhile: what becomes of the secret before says nothing of the one that the
+ * grant holds now, and must not take its place.
  */
 static bool is_superseded(const struct fetch *f)
 {

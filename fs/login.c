@@ -104,7 +104,7 @@ static int wait_for(struct login *l, struct login_wait *w)
 	return LOGIN_WAITS;
 }
 
-/* --- the prompt --------------------------------------------------------------------------------- */
+/* --- the prompt -------------------------------------------------------------------------------- */
 
 static void prompt_clear(struct prompt *p)
 {

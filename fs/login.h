@@ -78,8 +78,8 @@ enum login_outcome { LOGIN_READY = 0, LOGIN_WAITS = 1 };
 int login_join(struct login *l, struct login_wait *w, struct sentence *why);
 
 /*
- * The same for one slot, which somebody wrote. -EBUSY: another one is under way, or another document.
- * `created`: the slot goes if no token comes.
+ * The same for one slot, which somebody wrote. -EBUSY: another one is under way, or another
+ * document. `created`: the slot goes if no token comes.
  */
 int login_begin(struct login *l, struct slot *s, bool created, struct login_wait *w,
 		struct sentence *why);

@@ -83,7 +83,7 @@ struct slot {
 	struct settings *wish; /* as declared or written; NULL: nothing special */
 	bool written;          /* the wish is a document's, not the configuration's */
 	bool imported;         /* there is nothing but the token that was written: none to fetch */
-	uint64_t basis;        /* hash of the settings and the wish that the newest token, or a login, is for */
+	uint64_t basis;        /* hash of the settings and wish that the newest token or a login is for */
 	struct access access;
 	struct live *live;
 	struct note *note; /* NULL: never listed */
@@ -171,7 +171,7 @@ void slot_show(struct slot *s, struct generation *g);
 /* Every generation is over (revoked); descriptors that are open read on. */
 void slot_chill(struct slot *s);
 
-/* Ends the wait of all who wait, for what came beside too: with the token that is alive, or the error. */
+/* Ends all waits, for what came beside too: with the token that is alive, or with the error. */
 void slot_wake(struct slot *s, int error);
 
 /* What an open would be told now, or what the last one was told; NULL: nothing went wrong. */

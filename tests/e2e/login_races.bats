@@ -23,15 +23,15 @@ account() {
 		'scope = openid offline_access' 'timeout = 8s' "$@"
 }
 
-iam() { # [LINE…]
-	config <<<"$(account "$@")"
+iam() {
+	config <<<"$(account)"
 	mount_start
 }
 
-person() { # [SLOT]: logs in, and the token is there
+person() { # logs in, and the token is there
 	login iam .state >/dev/null
 	approve
-	eventually 8 reads "iam/${1:-access_token}"
+	eventually 8 reads iam/access_token
 }
 
 generation() {
@@ -64,9 +64,9 @@ renewed() { # SINCE
 	equal "$(fake_count devicecode)" 2
 }
 
-# slots [LINE…]: an account whose slots have a login each, and a second slot
+# slots: an account whose slots have a login each, and a second slot
 slots() {
-	config <<<"$(account '[iam/storage]' 'scope = openid offline_access storage.read:/' "$@" |
+	config <<<"$(account '[iam/storage]' 'scope = openid offline_access storage.read:/' |
 		sed 's/^type = .*/type = indigo-iam/')"
 	mount_start
 }
@@ -320,4 +320,22 @@ control() { # DOCUMENT
 	mount_start
 	reads iam/access_token
 	equal "$(fake_count devicecode)" 2
+}
+
+@test "readers and a writer who wait for the code have it over deaths of the worker" {
+	local i
+	slots
+	fake_set '{"device": "hold"}'
+	# shellcheck disable=SC2016
+	spawn "$T/written" bash -c 'echo "{\"scope\": \"openid compute.read\"}" >"$1" && echo yes' - "$MNT/iam/compute"
+	fake await/devicecode/1/5
+	for i in 1 2; do spawn "$T/page$i" timeout 20 cat "$MNT/iam/.login"; done
+	kill_worker
+	kill_worker
+	fake_set '{"device": "ok"}'
+	eventually 15 shows "$T/written" yes
+	for i in 1 2; do eventually 10 shows "$T/page$i" '}'; done
+	equal "$(jq -r .name "$T"/page? | sort -u)" "$(login iam .name)"
+	equal "$(jq -r .user_code "$T"/page? | sort -u)" "$(login iam .user_code)"
+	equal "$(errno_of open iam/compute)" ENOKEY
 }
