@@ -45,7 +45,7 @@ struct oauth2_dialect {
 	const struct oauth2_verdict *verdicts; /* go before the standard's; or NULL */
 	bool forgives_slash;     /* issuer and its document may differ in one `/` at the end */
 	bool joins_resource;     /* takes one `resource`, of words, and not one for each */
-	bool keeps_grant;        /* invalid_grant does not say that a refresh token is dead */
+	bool keeps_grant;        /* invalid_grant says nothing of a refresh token, or of a subject */
 	bool scope_in_token;     /* the answer may leave out the scope that the JWT tells */
 	bool empty_404_is_client; /* at the device endpoint: the client is not known */
 	bool revokes_by_secret;  /* a client that shows a JWT may not revoke */

@@ -85,6 +85,9 @@ static const char *refused_part(const struct exchange *x, const char *error)
 		return oauth2_asserts(x) ? "the server refused the client's assertion" : NULL;
 	if (strcmp(error, "invalid_grant") == 0 && oauth2_signs_grant(x))
 		return "the server refused the assertion for the user";
+	/* said of a subject whose user has something to sign, it stands in the dialect's book */
+	if (strcmp(error, "invalid_grant") == 0 && x->type->dialect->keeps_grant)
+		return NULL;
 	if (is_one_of(error, "invalid_grant", "invalid_token", "expired_token") &&
 	    oauth2_sends_subject(x))
 		return "the server refused the subject-token";
