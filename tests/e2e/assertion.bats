@@ -13,47 +13,136 @@ teardown() {
 	finish
 }
 
-# keyed NAME: a section whose client signs with the RSA key in $T/key.pem
+# new_key RS256|ES256: a pair in $T/key.pem and $T/public.pem
+new_key() {
+	local kind=(RSA -pkeyopt rsa_keygen_bits:2048)
+	[ "$1" = RS256 ] || kind=(EC -pkeyopt ec_paramgen_curve:prime256v1)
+	(umask 077 && openssl genpkey -algorithm "${kind[@]}" -out "$T/key.pem" 2>/dev/null)
+	openssl pkey -in "$T/key.pem" -pubout -out "$T/public.pem"
+}
+
+# The server takes what this key has signed, and nothing else.
+server_knows() { # FILE
+	fake_set "$(jq -Rs '{client_key: .}' "$1")"
+}
+
+# keyed NAME [LINE…]: a section whose client signs with the key in $T/key.pem
 keyed() {
-	printf '%s\n' "[$1]" 'type = oauth2' "token-url = $FAKE/token" 'client-id = client' \
-		'client-auth = private_key_jwt' "client-key-file = $T/key.pem" 'prefetch = no'
+	local name=$1
+	shift
+	printf '%s\n' "[$name]" 'type = oauth2' "token-url = $FAKE/token" "revocation-url = $FAKE/revoke" \
+		'client-id = client' 'client-auth = private_key_jwt' "client-key-file = $T/key.pem" \
+		'prefetch = no' "$@"
+}
+
+# account_of ALGORITHM: a section whose client signs so, and a server that knows it
+account_of() {
+	local secret=shared-by-both-and-of-32-bytes-at-least
+	if [ "$1" = HS256 ]; then
+		fake_set "{\"client_key\": null, \"client_secret\": \"$secret\"}"
+		provider iam client_credentials 'client-auth = client_secret_jwt'
+		secret client "$secret" >/dev/null
+	else
+		new_key "$1"
+		server_knows "$T/public.pem"
+		keyed iam 'client-key-id = one'
+	fi
 }
 
 decoded() { # BASE64URL
-	local text
-	text=$(tr -- '-_' '+/' <<<"$1")
-	while ((${#text} % 4)); do text+='='; done
-	base64 -d <<<"$text"
+	jq -Rr 'gsub("-"; "+") | gsub("_"; "/") | @base64d' <<<"$1"
 }
 
-# verified ASSERTION: its claims, when the public key takes the signature
-verified() {
-	local header claims signature
-	IFS=. read -r header claims signature <<<"$1"
-	decoded "$signature" >"$T/signature"
-	printf '%s.%s' "$header" "$claims" |
-		openssl dgst -sha256 -verify "$T/public.pem" -signature "$T/signature" >/dev/null
-	decoded "$claims"
+assertions() { # that were sent
+	fake log | jq -r '.[].form.client_assertion'
 }
 
-@test "J1: a client proves itself by an assertion that its public key verifies, a new one each time" {
-	local name claims
-	(umask 077 && openssl genrsa -out "$T/key.pem" 2048 2>/dev/null)
-	openssl rsa -in "$T/key.pem" -pubout -out "$T/public.pem" 2>/dev/null
-	config <<<"$(keyed iam; printf '[iam/%s]\nscope = read\n' one two)"
+@test "J1 J2 J4 J5: a client proves itself by assertions that the server verifies: RS256, ES256, HS256" {
+	local how name header claims now
+	for how in RS256 ES256 HS256; do
+		echo "-- $how"
+		fake reset -X POST
+		account_of $how >"$T/account"
+		config < <(cat "$T/account"; printf '[iam/%s]\nscope = read\n' one two)
+		mount_start
+		for name in one two; do token "iam/$name" >/dev/null; done
+		timeout -k 1 20 rm "$MNT/iam/two"
+		equal "$(fake tokens | jq -c '[.[-2:][].active]')" '[true,false]'
+		equal "$(fake log | jq -r '[.[].kind] | join(" ")')" 'token token revoke'
+		equal "$(fake log | jq -c '[.[] | .form.client_secret, .headers.Authorization] | unique')" '[null]'
+		now=$EPOCHSECONDS
+		assertions >"$T/sent"
+		while IFS=. read -r header claims _; do
+			equal "$(decoded "$header" | jq -r .alg)" $how
+			decoded "$claims" | jq -e --argjson now "$now" --arg aud "$FAKE/token" \
+				'.iss == "client" and .sub == "client" and .aud == $aud and .iat <= $now
+				and .exp > $now and .exp <= $now + 60'
+		done <"$T/sent"
+		equal "$(cut -d. -f2 "$T/sent" | while read -r claims; do decoded "$claims" | jq -r .jti; done |
+			sort -u | wc -l)" 3
+		mount_stop
+		rm -rf "$STATE"
+	done
+}
+
+@test "J1: a key that the server does not know is EKEYREJECTED, after one attempt; what it quotes is nowhere" {
+	local how
+	for how in RS256 ES256 HS256; do
+		echo "-- $how"
+		fake reset -X POST
+		config <<<"$(account_of $how)"
+		if [ $how = HS256 ]; then
+			fake_set '{"client_secret": "another-secret-that-has-32-bytes-too"}'
+		else
+			cp "$T/key.pem" "$T/mine.pem"
+			new_key $how
+			mv "$T/mine.pem" "$T/key.pem"
+			server_knows "$T/public.pem"
+		fi
+		mount_start
+		equal "$(probe repeat 50 open "$MNT/iam/access_token")" '50 EKEYREJECTED'
+		equal "$(fake_count all)" 1
+		matches "$(token iam/.status)" "refused the client's assertion \(invalid_client\)"
+		assertions | look_everywhere -
+		mount_stop
+		rm -rf "$STATE"
+	done
+}
+
+@test "J1: another key, and a reload, mend it" {
+	new_key ES256
+	server_knows "$T/public.pem"
+	mv "$T/key.pem" "$T/good.pem"
+	new_key ES256
+	config <<<"$(keyed iam)"
 	mount_start
-	for name in one two; do token "iam/$name" >/dev/null; done
-	equal "$(fake log | jq -r '.[].form | has("client_secret")' | sort -u)" false
-	equal "$(fake log | jq -r '.[].headers.Authorization')" $'null\nnull'
-	while read -r name; do
-		claims=$(verified "$name")
-		equal "$(jq -r '[.iss, .sub, .aud] | join(" ")' <<<"$claims")" \
-			"client client $FAKE/token"
-		jq -e --argjson now "$EPOCHSECONDS" \
-			'.iat <= $now and .exp > $now and .exp <= $now + 60' <<<"$claims"
-		jq -r .jti <<<"$claims" >>"$T/ids"
-	done < <(fake log | jq -r '.[].form.client_assertion')
-	equal "$(sort -u "$T/ids" | wc -l)" 2
+	equal "$(errno_of open iam/access_token)" EKEYREJECTED
+	cp "$T/good.pem" "$T/key.pem"
+	reload
+	eventually 5 reads iam/access_token
+}
+
+@test "J3: the client speaks for a user, and somebody else's assertion goes out as it is" {
+	local claims
+	new_key ES256
+	server_knows "$T/public.pem"
+	config < <(
+		printf '%s\n' '[robot]' 'type = oauth2' "token-url = $FAKE/token" 'client-id = robot' \
+			'client-auth = none' "client-key-file = $T/key.pem" 'grant = jwt_bearer' \
+			'user = alice' 'prefetch = no'
+		printf '%s\n' '[given]' 'type = oauth2' "token-url = $FAKE/token" 'client-id = robot' \
+			'client-auth = none' 'grant = jwt_bearer' 'prefetch = no' \
+			"subject-token-file = $T/given.secret"
+	)
+	secret given nonsense >/dev/null
+	mount_start
+	reads robot/access_token
+	claims=$(decoded "$(fake log | jq -r '.[-1].form.assertion' | cut -d. -f2)")
+	equal "$(jq -r '[.iss, .sub, .aud] | join(" ")' <<<"$claims")" "robot alice $FAKE/token"
+	equal "$(errno_of open given/access_token)" EKEYREJECTED
+	equal "$(errno_of open given/access_token)" EKEYREJECTED
+	equal "$(fake log | jq '[.[] | select(.form.assertion == "nonsense")] | length')" 1
+	fake log | jq -r '.[].form.assertion' | look_everywhere -
 }
 
 @test "J1: a key with a password is EINVAL, .status says it, and nobody is asked" {

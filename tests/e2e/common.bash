@@ -402,3 +402,22 @@ certificate() {
 		-subj /CN=localhost -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' \
 		-keyout "$KEY" -out "$CERTIFICATE" 2>/dev/null
 }
+
+# --- secrets
+
+# look_everywhere FILE…: none of the lines of the files (- for input) is readable in the mount, or in a
+# log, a status, an argument list, an environment, the state directory, or was in a URL
+look_everywhere() {
+	cat "$@" >"$T/secrets"
+	[ -s "$T/secrets" ]
+	probe everything "$MNT" >"$T/seen"
+	grep -q '"state"' "$T/seen"
+	refuse grep -aFf "$T/secrets" "$T/seen"
+	refuse grep -aFf "$T/secrets" "$LOG"
+	refuse grep -aFf "$T/secrets" <("$TOKENFS" status -m "$MNT"; "$TOKENFS" status -m "$MNT" --json)
+	refuse grep -laFf "$T/secrets" /proc/[0-9]*/cmdline
+	# shellcheck disable=SC2046
+	refuse grep -laFf "$T/secrets" $(descendants "$PID" | sed 's,.*,/proc/&/environ,')
+	refuse grep -raFf "$T/secrets" "$STATE"
+	refuse grep -aFf "$T/secrets" <(fake log | jq -r '.[].path')
+}

@@ -135,22 +135,6 @@ each_answers() { # MODE ERRNO: reading ends with that errno for each account, an
 
 # --- secrets
 
-# look_everywhere FILE…: none of the lines of the files (- for input) is readable in the mount, or in a
-# log, a status, an argument list, an environment, the state directory
-look_everywhere() {
-	cat "$@" >"$T/secrets"
-	[ -s "$T/secrets" ]
-	probe everything "$MNT" >"$T/seen"
-	grep -q '"state"' "$T/seen"
-	refuse grep -aFf "$T/secrets" "$T/seen"
-	refuse grep -aFf "$T/secrets" "$LOG"
-	refuse grep -aFf "$T/secrets" <("$TOKENFS" status -m "$MNT"; "$TOKENFS" status -m "$MNT" --json)
-	refuse grep -laFf "$T/secrets" /proc/[0-9]*/cmdline
-	# shellcheck disable=SC2046
-	refuse grep -laFf "$T/secrets" $(descendants "$PID" | sed 's,.*,/proc/&/environ,')
-	refuse grep -raFf "$T/secrets" "$STATE"
-}
-
 # secrets_sent: what the accounts sent or got that no reader may see
 secrets_sent() {
 	local account

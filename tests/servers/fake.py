@@ -5,7 +5,7 @@
 It is started, told and asked as standin.py says.
 
 What a client sees:
-    POST /token /revoke /introspect     as in RFC 6749, 8693, 7009, 7662
+    POST /token /revoke /introspect     as in RFC 6749, 7523, 8693, 7009, 7662
     GET  /.well-known/…                 OpenID Connect Discovery and RFC 8414
     GET  /resource                      200 for a Bearer token that is alive, else 401
 What a test sees besides:
@@ -23,6 +23,7 @@ import time
 from urllib.parse import unquote_plus
 
 sys.dont_write_bytecode = True
+import assertion  # noqa: E402
 import checked  # noqa: E402
 import standin  # noqa: E402
 from standin import HTML, Answer  # noqa: E402
@@ -40,7 +41,8 @@ DEFAULTS = {
     "skew": 0,              # seconds that our Date is ahead
     "refresh": False,       # a refresh token comes with every access token but client_credentials'
     "rotate": False,        # a refresh token works once; a second use ends its whole family
-    "client_secret": None,  # when set, another one is refused
+    "client_secret": None,  # when set, another one is refused; assertions are signed with it
+    "client_key": None,     # when set, a public key in PEM that takes assertions, and nothing else is taken
     "password": None,       # the same for the password grant
     "revoke": "ok",         # ok, hold, busy, unsupported, stall
     "introspect": "ok",     # ok, busy, unauthorized
@@ -48,6 +50,7 @@ DEFAULTS = {
 }
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_TYPE = "urn:ietf:params:oauth:token-type:"
 
 
@@ -90,6 +93,7 @@ class Server(standin.Server):
         self.access = {}    # value -> {issued_at, expires_in, active, family}
         self.refresh = {}   # value -> {family, used}
         self.families = {}  # number -> alive
+        self.checker = assertion.Checker()
 
     def check_changes(self, changes):
         super().check_changes(changes)
@@ -162,9 +166,24 @@ class Server(standin.Server):
 class Handler(standin.Handler):
     # --- the token endpoint
 
+    def refused_assertion(self, form):
+        """The answer for a client that is to show a signature, and has no good one."""
+        settings = self.server.settings
+        secret = settings["client_secret"]
+        mistake = "no assertion" if "client_assertion" not in form else self.server.checker.client(
+            form, "client", self.server.base + "/token",
+            settings["client_key"] or (secret.encode() if secret else None))
+        if not mistake and "Authorization" in self.headers:
+            mistake = "two ways to show a client"
+        return error(401, "invalid_client", f"{mistake}: {form.get('client_assertion')}") if mistake else None
+
     def refused_client(self, form):
         """The answer for a client or user that is not the one we know; None when all is well."""
         server, secret = self.server, form.get("client_secret")
+        checks = server.settings["client_key"] or server.settings["client_secret"]
+        signs = server.settings["client_key"] and form.get("grant_type") != BEARER
+        if signs or (checks and "client_assertion" in form):
+            return self.refused_assertion(form)
         basic = self.headers.get("Authorization", "")
         if basic.startswith("Basic "):
             try:
@@ -195,6 +214,10 @@ class Handler(standin.Handler):
             if server.settings["refresh"]:
                 follower = server.new_refresh_token()
                 family = server.refresh[follower]["family"]
+        elif kind == BEARER:
+            mistake = server.checker.user(form, server.base + "/token", server.settings["client_key"])
+            if mistake:
+                return error(400, "invalid_grant", f"{mistake}: {form.get('assertion')}")
         elif kind not in ("client_credentials", EXCHANGE):
             return error(400, "unsupported_grant_type")
         _, body = server.issue(family, form.get("scope"))

@@ -29,6 +29,7 @@ import uuid
 from urllib.parse import parse_qs, urlsplit
 
 sys.dont_write_bytecode = True
+import assertion  # noqa: E402
 import person  # noqa: E402
 from fake import error  # noqa: E402
 from standin import Answer  # noqa: E402
@@ -53,6 +54,7 @@ DEFAULTS = person.DEFAULTS | {
     "aup": False,               # the user must sign the AUP
     "user_suspended": False,
     "client_suspended": False,
+    "client_key": None,         # of the client `signer`: a public key in PEM
     "exchange": True,           # the policy says yes
     "refused_scopes": [],       # left out of what is granted
     "restricted_scopes": [],    # left out of what a client registers
@@ -101,6 +103,9 @@ class State:
             "client": client("client", "client-secret"),
             "other": client("other", "other-secret"),
             "public": client("public", None),
+            "signer": client("signer", None, token_endpoint_auth_method="private_key_jwt"),
+            "sharer": client("sharer", "shared-by-both-and-of-32-bytes-at-least",
+                             token_endpoint_auth_method="client_secret_jwt"),
             "limited": client("limited", "limited-secret", introspects=False,
                               grant_types=["refresh_token"]),
         }
@@ -114,6 +119,7 @@ class Server(person.Server):
 
     def __init__(self, port, tls, path):
         super().__init__(port, tls, Handler, State(), path)
+        self.checker = assertion.Checker()
 
     @property
     def issuer(self):
@@ -217,13 +223,25 @@ class Handler(person.Handler):
             return None
         return name, secret
 
+    def asserted(self):
+        """The client that its assertion shows, for the token URL exactly (2.8); or None."""
+        server, name = self.server, self.first("client_id")
+        known = server.state.clients.get(name)
+        way = known["token_endpoint_auth_method"] if known else ""
+        key = {"private_key_jwt": server.settings["client_key"],
+               "client_secret_jwt": (known["client_secret"] or "").encode() if known else None}.get(way)
+        if self.basic() or server.checker.client(self.form, name, server.issuer + "token", key):
+            return None
+        return None if server.settings["client_suspended"] else known
+
     def authenticated(self, body_too=True):
         """The client, or None (2.1)."""
         form, pair = self.form, self.basic()
         if not pair and body_too:
             pair = form.get("client_id"), form.get("client_secret")
         known = self.server.state.clients.get(pair[0]) if pair else None
-        if not known or self.server.settings["client_suspended"]:
+        if not known or self.server.settings["client_suspended"] or known[
+                "token_endpoint_auth_method"].endswith("_jwt"):
             return None
         return known if (known["client_secret"] or None) == (pair[1] or None) else None
 
@@ -373,9 +391,10 @@ class Handler(person.Handler):
         dictated, answer = self.settled("mode")
         if dictated:
             return answer
-        kind, known = self.first("grant_type"), self.authenticated()
+        kind = self.first("grant_type")
+        known = self.asserted() if "client_assertion" in self.form else self.authenticated()
         if not known:
-            return self.bad_client()
+            return self.bad_client(f"Bad client credentials: {self.first('client_assertion')}")
         if kind not in GRANTS:
             return error(400, "unsupported_grant_type", f"Unsupported grant type: {kind}")
         if kind not in known["grant_types"]:
