@@ -120,7 +120,8 @@ static int add_id(struct exchange *x)
 
 	if (r < 0)
 		return r;
-	if (strcmp(client.way, "none") != 0 && strcmp(client.way, "post") != 0)
+	/* in every other way it is in the body already, and may be there once (wire C1) */
+	if (strcmp(client.way, "basic") == 0 || strcmp(client.way, "basic-raw") == 0)
 		form_add(&x->request.body, "client_id", client.id);
 	return 0;
 }
