@@ -230,6 +230,7 @@ static void conclude(struct fetch *f, int error)
 				       .sent_wall_ms = f->sent_wall_ms,
 				       .slot_only = is_of_slot(&f->exchange, error),
 				       .elsewhere = f->elsewhere,
+				       .signature = f->signature,
 				       .settled = is_settled(f->exchange.purpose, error) &&
 					   !f->soft && !f->held };
 

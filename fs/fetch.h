@@ -43,6 +43,7 @@ struct fetch_result {
 	bool slot_only; /* a failure of this wish, not of the grant: FORBIDDEN, INVALID, … */
 	bool elsewhere; /* a failure of the slot whose token was needed: that one is held back, not this */
 	bool settled;   /* what became of it is known: an intent is over */
+	uint64_t signature; /* of the secret files, as they were read */
 };
 
 typedef void fetch_done(void *ctx, struct fetch *f, const struct fetch_result *result);

@@ -30,6 +30,8 @@ struct needs {
 	int (*begin)(void *tree, const char *path, const struct fetch *who, need_done *done,
 		     void *ctx, struct sentence *why, struct need **ret);
 	void (*cancel)(struct need *n); /* no call of `done`; takes NULL */
+	/* The token that the slot has now, borrowed; NULL: none that is alive. Nobody is asked. */
+	struct token *(*look)(void *tree, const char *path);
 	void *tree;
 };
 

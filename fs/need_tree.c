@@ -136,7 +136,19 @@ static void cancel(struct need *n)
 	free(n);
 }
 
+static struct token *look(void *tree, const char *path)
+{
+	struct sentence why;
+	struct generation *g;
+	struct slot *s;
+
+	if (find(tree, path, &why, &s))
+		return NULL;
+	g = slot_alive(s);
+	return g ? g->token : NULL;
+}
+
 void need_serve(struct tree *t)
 {
-	t->needs = (struct needs){ .begin = begin, .cancel = cancel, .tree = t };
+	t->needs = (struct needs){ .begin = begin, .cancel = cancel, .look = look, .tree = t };
 }

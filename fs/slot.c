@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "arrival.h"
+#include "credential.h"
 #include "log.h"
 #include "policy.h"
 #include "tree.h"
@@ -55,6 +56,13 @@ static void note_free(struct note *n)
 	free(n);
 }
 
+static void refusal_end(struct refusal *r)
+{
+	token_unref(r->given);
+	free(r->of);
+	*r = (struct refusal){ 0 };
+}
+
 static void release_live(struct slot *s)
 {
 	struct live *l = s->live;
@@ -64,6 +72,7 @@ static void release_live(struct slot *s)
 	timer_stop(loop_of(s), &l->renew);
 	timer_stop(loop_of(s), &l->forget);
 	drop_generations(l);
+	refusal_end(&l->refusal);
 	secret_unref(l->intent);
 	free(l->document);
 	free(l);
@@ -311,11 +320,24 @@ static struct slot *origin_of(struct slot *s)
 	return origin ? origin : s;
 }
 
+/* What was refused is not what would be sent now. */
+static bool is_mended(const struct slot *s)
+{
+	const struct account *a = &s->directory->account;
+	const struct refusal *r = &s->live->refusal;
+
+	if (!r->signature)
+		return false;
+	if (r->given && r->of)
+		return a->needs->look(a->needs->tree, r->of) != r->given;
+	return credential_signature(a->config) != r->signature;
+}
+
 static int admits(struct slot *s)
 {
 	struct failure *f = &s->live->failure;
 
-	if (f->error && loop_now(loop_of(s)) < f->retry_at)
+	if (f->error && loop_now(loop_of(s)) < f->retry_at && !is_mended(s))
 		return f->error;
 	return grant_admits(s->grant, NULL);
 }
@@ -385,7 +407,8 @@ static void plan_retry(struct slot *s)
 	struct generation *g = slot_alive(s);
 	int64_t at = loop_now(loop_of(s)) + RETRY_PAUSE_MS;
 
-	if (own->error && own->retry_at > at)
+	/* a token of somebody is looked for all the time: no server is asked for that */
+	if (own->error && own->retry_at > at && !s->live->refusal.given)
 		at = own->retry_at;
 	if (grants->error && grants->retry_at > at)
 		at = grants->retry_at;
@@ -393,17 +416,34 @@ static void plan_retry(struct slot *s)
 		timer_start(loop_of(s), &s->live->renew, at);
 }
 
+static void note_refusal(struct slot *s, const struct fetch_result *result)
+{
+	const struct exchange *x = result->exchange;
+	struct refusal *r = &s->live->refusal;
+
+	if (result->elsewhere ||
+	    (result->error != -EKEYREJECTED && result->error != -EKEYEXPIRED))
+		return;
+	r->signature = result->signature;
+	if (x->given) {
+		r->given = token_ref(x->given);
+		r->of = strdup(x->need);
+	}
+}
+
 static void note_failure(struct slot *s, const struct fetch_result *result)
 {
 	struct failure *f = &s->live->failure;
 
 	*f = (struct failure){ 0 };
+	refusal_end(&s->live->refusal);
 	if (!result->slot_only)
 		return;
 	f->error = result->error;
 	f->at_wall_ms = loop_wall(loop_of(s));
 	f->retry_at = loop_now(loop_of(s)) + (result->elsewhere ? 0 : POLICY_FORBIDDEN_MS);
 	f->why = *result->why;
+	note_refusal(s, result);
 }
 
 /* It was rewritten, revoked or configured anew since the fetch began: the answer is for the past. */

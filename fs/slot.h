@@ -34,6 +34,13 @@ struct settle {
 	struct timer limit;
 };
 
+/* What was refused for this slot alone, the token of somebody: another one in its place may be good. */
+struct refusal {
+	struct token *given; /* of the slot `of`; NULL: it stood in a file */
+	char *of;            /* PROVIDER/NAME */
+	uint64_t signature;  /* of the secret files; 0: nothing was refused */
+};
+
 /* What a slot has once somebody asked for it. */
 struct live {
 	struct generation *newest; /* and older ones behind it */
@@ -43,6 +50,7 @@ struct live {
 	int fetch_error;           /* how it ended, while what came is stored */
 	struct settle *waiting;
 	struct failure failure; /* of this slot's wish alone (scope, role) */
+	struct refusal refusal; /* while `failure` is one */
 	struct timer renew, forget;
 	uint32_t following;                    /* the generation that old numbers show */
 	int64_t following_since, following_at; /* … and when one of them was opened last */
