@@ -198,6 +198,26 @@ opens_as() { # ERRNO [SLOT]
 	equal "$(active "$other")" true
 }
 
+@test "2.7: two slots renew side by side by refresh tokens of their own, and both tokens stay active" {
+	local i slot
+	fake_set '{"expires_in": 3}'
+	config <<<"$(account "$(known_client)" 'scope = openid offline_access' '[iam/storage]' \
+		'scope = offline_access storage.read:/' 'audience = https://storage.example.org')"
+	mount_start
+	person
+	person storage
+	for i in 1 2 3 4 5 6; do
+		fake "await/refresh/$((i + 1))/10"
+		for slot in access_token storage; do equal "$(active "$(token iam/$slot)")" true; done
+	done
+	equal "$(claim "$(token iam/storage)" '.scope + " " + .aud')" \
+		'offline_access storage.read:/ https://storage.example.org'
+	equal "$(claim "$(token iam/access_token)" '.scope, .aud' | tr '\n' ' ')" 'openid offline_access null '
+	equal "$(fake log | jq '[.[] | select(.grant == "refresh").form | [.refresh_token, .audience]]
+		| unique | length')" 2
+	equal "$(fake_count devicecode)" 2
+}
+
 @test "2.7: rm revokes the refresh token, and so the access tokens with it" {
 	local value
 	iam 'scope = openid offline_access'
@@ -222,6 +242,43 @@ opens_as() { # ERRNO [SLOT]
 	renewed() { [ "$(meta iam/access_token .generation)" -gt 1 ]; }
 	eventually 5 renewed
 	equal "$(claim "$(token iam/access_token)" '.aud | join(" ")')" "$a $b"
+}
+
+@test "2.10: a scope whose path has .. is EACCES, and costs the others nothing" {
+	config <<<"$(account "$(known_client)" 'grant = client_credentials' 'scope = storage.read:/')"
+	mount_start
+	equal "$(errno_of create iam/up '{"scope": "storage.read:/a/../../b"}')" EACCES
+	reads iam/access_token
+	put iam/foo '{"scope": "storage.read:/foo"}'
+	equal "$(meta iam/foo .scope)" storage.read:/foo
+}
+
+@test "2.11: bt_u<uid> is what programs of WLCG look for: exactly the token, by stdio and by name" {
+	local name value i
+	name=bt_u$(id -u)
+	fake_set '{"expires_in": 4, "profile": "wlcg"}'
+	config <<<"$(account "$(known_client)" 'scope = openid offline_access' "[iam/$name]" \
+		'scope = offline_access storage.read:/')"
+	mount_start
+	person
+	person "$name"
+	mkdir "$T/runtime"
+	ln -s "$MNT/iam/$name" "$T/runtime/$name"
+	for i in 1 2 3; do
+		probe stdio "$T/runtime/$name" >"$T/read"
+		value=$(cat "$T/read")
+		printf %s "$value" | cmp - "$T/read"
+		matches "$value" '^[A-Za-z0-9._~+/-]+=*$'
+		equal "$(active "$value")" true
+		matches "$(probe exact "$MNT/iam/$name")" '^[A-Za-z0-9._~+/-]+=*$'
+		fake "await/refresh/$((i * 2))/10"
+	done
+	put "iam/$name-compute" '{"scope": "offline_access compute.read"}'
+	equal "$(login iam .name)" "$name-compute"
+	approve
+	eventually 8 reads "iam/$name-compute"
+	BEARER_TOKEN_FILE=$MNT/iam/$name-compute probe stdio "$MNT/iam/$name-compute" |
+		jq -rRe 'split(".") | length == 3'
 }
 
 @test "2.10: WLCG: what the server left out of the scope is not in .meta" {
@@ -331,26 +388,48 @@ unregister() { # PROVIDER
 	equal "$(fake_count register)" 2
 }
 
-@test "2.4: what the server quotes is nowhere: device code, refresh token, registration" {
-	local word
+# secrets_of_iam: what went over the wire and no reader may see
+secrets_of_iam() {
+	printf '%s\n' client-secret other-secret "$(printf client:client-secret | base64)" \
+		"$(printf other:other-secret | base64)"
+	fake log | jq -r '.[].form | .device_code, .refresh_token, .client_assertion | select(.)' | sort -u
+	fake grants | jq -r '.[].refresh_token'
+	fake clients | jq -r '.[] | .client_secret, .registration | select(.)'
+}
+
+@test "2.4 C15: device code, refresh token, client secret, registration are nowhere, whatever is quoted" {
 	fake_set '{"expires_in": 3}'
-	config <<<"$(account 'register = yes' 'scope = openid offline_access')"
+	config <<<"$(account 'register = yes' 'scope = openid offline_access'
+		account "$(known_client)" 'scope = openid offline_access' '[iam2/more]' \
+			'scope = openid offline_access storage.read:/' | sed 's/^\[iam\]/[iam2]/'
+		gateway)"
 	mount_start
 	login iam .state
 	fake await/poll/1/5
 	approve
 	eventually 8 reads iam/access_token
+	login iam2 .state
+	approve
+	eventually 8 reads iam2/access_token
+	fake_set '{"mode": "quote"}'
+	eventually 10 opens_as EINVAL
+	reads iam2/access_token || true
+	reads gateway/access_token || true
+	fake_set '{"mode": "ok"}'
 	fake kill_grants -X POST
+	reload
 	eventually 10 opens_as EKEYEXPIRED
 	login iam .state
-	fake expire -X POST
+	secrets_of_iam >"$T/while"
+	look_everywhere "$T/while"
+	fake "expire/$(login iam .user_code)" -X POST
 	eventually 10 state_is iam expired
-	for word in $(fake log | jq -r '.[].form | .device_code, .refresh_token | select(.)' | sort -u) \
-		$(fake clients | jq -r '.[-1] | .client_secret, .registration'); do
-		refuse grep -rqF -- "$word" "$LOG" "$STATE"
-		refuse grep -qF -- "$word" <<<"$(token .status; token iam/.status; token iam/.meta/access_token)"
-	done
-	[ "$(fake log | jq '[.[].form | .device_code, .refresh_token | select(.)] | unique | length')" -ge 3 ]
+	log_in iam2
+	eventually 10 shows "$T/out" "$FAKE/device"
+	secrets_of_iam >"$T/all"
+	look_everywhere "$T/while" "$T/all"
+	refuse grep -aFf "$T/secrets" "$T/out" "$T/err"
+	[ "$(fake log | jq '[.[].form | .device_code, .refresh_token | select(.)] | unique | length')" -ge 4 ]
 }
 
 @test "grant = client_credentials, and grant = password with its renewals" {
@@ -389,4 +468,210 @@ unregister() { # PROVIDER
 	timeout -k 1 20 rm "$MNT/iam/compute"
 	equal "$(fake grants | jq length)" 1
 	equal "$(active "$(token iam/access_token)")" true
+}
+
+# --- clients that sign
+
+# signing NAME CLIENT [LINE…]: a section of a client that shows a JWT
+signing() {
+	local name=$1 client=$2
+	shift 2
+	if [ "$client" = sharer ]; then
+		set -- "$@" 'client-auth = client_secret_jwt' \
+			"client-secret-file = $(secret shared shared-by-both-and-of-32-bytes-at-least)"
+	else
+		set -- "$@" 'client-auth = private_key_jwt' "client-key-file = $T/$client.pem"
+	fi
+	account "client-id = ${client%-*}" 'scope = openid offline_access' "$@" | sed "s/^\[iam\]/[$name]/"
+}
+
+# key_of RSA|EC NAME: for the client `signer`, in $T/NAME.pem; the server knows it
+key_of() {
+	local kind=(RSA -pkeyopt rsa_keygen_bits:2048)
+	[ "$1" = RSA ] || kind=(EC -pkeyopt ec_paramgen_curve:prime256v1)
+	(umask 077 && openssl genpkey -algorithm "${kind[@]}" -out "$T/$2.pem" 2>/dev/null)
+	fake_set "$(openssl pkey -in "$T/$2.pem" -pubout | jq -Rs '{client_key: .}')"
+}
+
+@test "2.1 J1 J2: clients that sign log in and renew; nobody asks for a revocation: ENOTSUP, and all stays" {
+	local name value
+	fake_set '{"expires_in": 3}'
+	key_of EC signer-ec
+	config < <(signing signed signer-ec; signing shared sharer)
+	mount_start
+	for name in signed shared; do
+		login $name .state
+		approve
+		eventually 8 reads $name/access_token
+	done
+	fake await/refresh/4/15
+	for name in signed shared; do
+		value=$(token $name/access_token)
+		equal "$(claim "$value" .sub)" "$(claim "$(token signed/access_token)" .sub)"
+		equal "$(errno_of unlink $name/access_token)" ENOTSUP
+		reads $name/access_token
+	done
+	equal "$(fake_count revoke)" 0
+	equal "$(fake grants | jq length)" 2
+	fake log | jq -r '.[].form | .client_assertion, .refresh_token | select(.)' | sort -u | look_everywhere -
+	equal "$(fake log | jq '[.[].form.client_assertion | select(.)] | length == (unique | length)')" true
+}
+
+@test "J2: the audience is the token URL exactly: the bare issuer is refused, once" {
+	key_of RSA signer-rsa
+	config < <(
+		signing good signer-rsa 'grant = client_credentials' | sed 's/openid offline_access/compute.read/'
+		signing bad signer-rsa 'grant = client_credentials' "assertion-audience = $FAKE/" |
+			sed 's/openid offline_access/compute.read/'
+	)
+	mount_start
+	equal "$(active "$(token good/access_token)")" true
+	fake reset -X POST
+	equal "$(probe repeat 20 open "$MNT/bad/access_token")" '20 EKEYREJECTED'
+	equal "$(fake_count)" 1
+}
+
+# --- tokens for tokens
+
+# gateway [LINE…]: exchanges the token of iam2 for one of its own client
+gateway() {
+	account 'client-id = other' "client-secret-file = $(secret other other-secret)" \
+		'grant = token_exchange' 'subject-token = iam2/access_token' 'scope = storage.read:/' "$@" |
+		sed 's/^\[iam\]/[gateway]/'
+}
+
+person_and_gateway() { # [LINE…]
+	config < <(account "$(known_client)" 'scope = openid offline_access' | sed 's/^\[iam\]/[iam2]/'
+		gateway "$@")
+	mount_start
+}
+
+logs_in() {
+	login iam2 .state
+	approve
+	eventually 8 reads iam2/access_token
+}
+
+gateway_opens_as() { # ERRNO
+	[ "$(errno_of open gateway/access_token)" = "$1" ]
+}
+
+@test "2.8 X1 X2: the token of another provider's slot is exchanged, for an audience, and says who acts" {
+	local value
+	person_and_gateway 'audience = https://a.example https://b.example'
+	equal "$(errno_of open gateway/access_token)" ENOKEY
+	matches "$(meta gateway/access_token .last_error.message)" 'iam2/access_token.*log'
+	equal "$(fake_count exchange)" 0
+	logs_in
+	eventually 8 reads gateway/access_token
+	value=$(token gateway/access_token)
+	equal "$(active "$value")" true
+	equal "$(claim "$value" '.sub, .act.sub, .client_id, .scope, (.aud | join(" "))')" \
+		"$(claim "$(token iam2/access_token)" .sub)
+other
+other
+storage.read:/
+https://a.example https://b.example"
+	equal "$(sent exchange '.form | [.subject_token_type, .audience, has("actor_token")]')" \
+		'["urn:ietf:params:oauth:token-type:access_token","https://a.example https://b.example",false]'
+	equal "$(token gateway/.headers/access_token)" "Authorization: Bearer $value"
+	timeout -k 1 20 rm "$MNT/gateway/access_token"
+	equal "$(active "$value")" false
+	equal "$(active "$(token iam2/access_token)")" true
+}
+
+@test "X4: each renewal exchanges the subject's newest token: the server ends those before it" {
+	local i
+	fake_set '{"expires_in": 3}'
+	person_and_gateway
+	logs_in
+	for i in $(seq 4); do
+		eventually 8 reads gateway/access_token
+		equal "$(active "$(token gateway/access_token)")" true
+		fake "await/exchange/$((i + 1))/10"
+	done
+	equal "$(fake log | jq '[.[] | select(.grant == "exchange").form.subject_token] | unique | length > 2')" true
+	equal "$(fake_count devicecode)" 1
+}
+
+@test "X3: the subject's refresh token is dead: EKEYEXPIRED, whose it is is said, and a login mends both" {
+	fake_set '{"expires_in": 3}'
+	person_and_gateway
+	logs_in
+	reads gateway/access_token
+	fake kill_grants -X POST
+	eventually 12 gateway_opens_as EKEYEXPIRED
+	matches "$(meta gateway/access_token .last_error.message)" 'iam2/access_token.*log in again'
+	equal "$(errno_of open iam2/access_token)" EKEYEXPIRED
+	logs_in
+	eventually 8 reads gateway/access_token
+	equal "$(active "$(token gateway/access_token)")" true
+}
+
+@test "X3 2.4: the policy says no: EACCES; the user has something to sign: EACCES; and afterwards it works" {
+	person_and_gateway
+	logs_in
+	fake_set '{"exchange": false}'
+	equal "$(errno_of open gateway/access_token)" EACCES
+	matches "$(meta gateway/access_token .last_error.message)" access_denied
+	fake_set '{"exchange": true, "aup": true}'
+	reload
+	eventually 5 gateway_opens_as EACCES
+	matches "$(meta gateway/access_token .last_error.message)" 'policy'
+	fake_set '{"aup": false}'
+	reload
+	eventually 5 reads gateway/access_token
+	reads iam2/access_token
+}
+
+@test "X1: tokens that are made of each other are EINVAL, and nobody is asked" {
+	local name of
+	for of in one:one one:two,two:one one:two,two:three,three:one; do
+		config < <(for name in ${of//,/ }; do
+			gateway | sed "s/^\[gateway\]/[${name%:*}]/; s,iam2/access_token,${name#*:}/access_token,"
+		done)
+		mount_start
+		for name in ${of//,/ }; do
+			equal "$of: $(errno_of open "${name%:*}/access_token")" "$of: EINVAL"
+		done
+		matches "$(meta one/access_token .last_error.message)" 'it waits for this very token'
+		mount_stop
+		rm -rf "$STATE"
+	done
+	equal "$(fake_count)" 0
+}
+
+# --- the client that was registered
+
+@test "G6: a registered client is removed by who says so, and by nothing else; another one comes after" {
+	local first
+	config <<<"$(account 'register = yes' 'scope = openid offline_access')"
+	mount_start
+	person
+	first=$(sent devicecode .form.client_id)
+	timeout -k 1 20 rm "$MNT/iam/access_token"
+	reload
+	kill_worker
+	mount_stop
+	config <<<$'[own]\ntype = local'
+	mount_start
+	mount_stop
+	config <<<"$(account 'register = yes' 'scope = openid offline_access')"
+	mount_start
+	person
+	equal "$(sent devicecode .form.client_id)" "$first"
+	equal "$(fake_count unregister)" 0
+	fake_set '{"registration": "busy"}'
+	equal "$(errno_of write .control '{"do": "unregister", "provider": "iam"}')" EAGAIN
+	reads iam/access_token
+	fake_set '{"registration": "ok"}'
+	removed() { [ "$(errno_of write .control '{"do": "unregister", "provider": "iam"}')" = OK ]; }
+	eventually 20 removed
+	equal "$(fake clients | jq "any(.client_id == $first)")" false
+	equal "$(errno_of write .control '{"do": "unregister", "provider": "iam"}')" ENOENT
+	equal "$(errno_of write .control '{"do": "unregister", "provider": "nobody"}')" ENOENT
+	equal "$(errno_of open iam/access_token)" ENOKEY
+	person
+	refuse equal "$(sent devicecode .form.client_id)" "$first"
+	equal "$(fake_count register)" 2
 }

@@ -135,6 +135,19 @@ def exact(path):
     print(value.decode())
 
 
+def through_stdio(path):
+    """As a C program does it: fopen, fread by small pieces to the end, and every byte as it came."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.fopen.restype = ctypes.c_void_p
+    file, piece = libc.fopen(path.encode(), b"r"), ctypes.create_string_buffer(7)
+    if not file:
+        sys.exit(os.strerror(ctypes.get_errno()))
+    while count := libc.fread(piece, 1, len(piece), ctypes.c_void_p(file)):
+        sys.stdout.buffer.write(piece.raw[:count])
+    if libc.ferror(ctypes.c_void_p(file)) or libc.fclose(ctypes.c_void_p(file)):
+        sys.exit("the stream has an error")
+
+
 def through_mmap(path):
     fd = os.open(path, os.O_RDONLY)
     with mmap.mmap(fd, os.fstat(fd).st_size, mmap.MAP_PRIVATE, mmap.PROT_READ) as area:
@@ -379,7 +392,8 @@ def core_limit(pid):
 
 TOOLS = {
     "repeat": repeat, "opens": opens, "everything": everything,
-    "exact": exact, "mmap": through_mmap, "sendfile": through_sendfile, "pieces": pieces,
+    "exact": exact, "stdio": through_stdio, "mmap": through_mmap, "sendfile": through_sendfile,
+    "pieces": pieces,
     "xattrs": names, "crowd": crowd, "hold": hold, "interrupt": interrupt, "answers": answers,
     "remaining": remaining, "watch": watch, "until-failure": until_failure, "introspect": introspect,
     "intrude": intrude, "make": make, "mute": mute, "core-limit": core_limit,
