@@ -202,3 +202,42 @@ assertions() { # that were sent
 	equal "$(errno_of open one/access_token)" EINVAL
 	equal "$(fake_count)" 0
 }
+
+@test "X3: a subject in a file that is refused is asked for once; another one in its place at once" {
+	config < <(
+		provider iam token_exchange "subject-token-file = $(secret subject bad)"
+		printf '%s\n' '[iam/other]' 'scope = read'
+	)
+	fake_set '{"mode": "invalid_grant"}'
+	mount_start
+	equal "$(probe repeat 50 open "$MNT/iam/access_token")" '50 EKEYREJECTED'
+	equal "$(fake_count)" 1
+	matches "$(token iam/.status)" 'refused the subject-token'
+	fake_set '{"mode": "ok"}'
+	token iam/other
+	equal "$(errno_of open iam/access_token)" EKEYREJECTED
+	equal "$(fake_count)" 2
+	secret subject good >/dev/null
+	token iam/access_token
+	equal "$(fake log | jq -r '.[-1].form.subject_token')" good
+	fake log | jq -r '.[].form.subject_token' | sort -u | sed 's/^/"/; s/$/"/' | look_everywhere -
+}
+
+@test "X3: the token of a slot that is refused is asked for once; after its renewal it is tried at once" {
+	config < <(
+		provider me client_credentials
+		provider service token_exchange 'subject-token = me/access_token'
+	)
+	mount_start
+	token me/access_token
+	fake_set '{"mode": "invalid_grant"}'
+	equal "$(probe repeat 50 open "$MNT/service/access_token")" '50 EKEYREJECTED'
+	equal "$(fake_count)" 2
+	fake_set '{"mode": "ok"}'
+	equal "$(errno_of open service/access_token)" EKEYREJECTED
+	timeout -k 1 20 rm "$MNT/me/access_token"
+	token service/access_token
+	equal "$(fake log | jq -r '[.[] | select(.kind == "token")][-1].form.subject_token')" \
+		"$(token me/access_token)"
+	equal "$(fake_count)" 4
+}

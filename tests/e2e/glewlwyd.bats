@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Against a real authorization server: Glewlwyd.
 
-# shellcheck disable=SC2034 # LIMIT and PROBE_LIMIT are read by common.bash
+# shellcheck disable=SC2034 # read by common.bash and login.bash
 
 load common
 load login
@@ -17,6 +17,7 @@ teardown_file() {
 }
 
 setup() {
+	ENVIRONMENT=()
 	command -v glewlwyd >/dev/null || skip 'glewlwyd is not installed'
 	begin
 	# shellcheck source=/dev/null
@@ -200,11 +201,62 @@ agree() { # [DIR]: alice, to the code that .login shows
 	equal "$(active "$(token gl/access_token)")" true
 }
 
-@test "device code: the server's own slow_down makes the polls slower by five seconds" {
-	spawn "$T/port" python3 "$SERVERS/twice.py" "$ISS" "$T/polls"
+# watched [once]: device() behind twice.py, which writes to $T/polls what was asked of the token endpoint
+watched() {
+	spawn "$T/port" python3 "$SERVERS/twice.py" "$ISS" "$T/polls" "$@"
 	eventually 10 grep -qx '[0-9][0-9]*' "$T/port"
 	config <<<"$(device "token-url = http://localhost:$(cat "$T/port")/token")"
 	mount_start
+}
+
+polls() { # [ERROR]: how many polls there were, or answers of this kind
+	grep -c "${1:-}\$" "$T/polls" || true
+}
+
+@test "device code: nobody at a keyboard: .login is read, alice agrees, and two polls later the token is there" {
+	local before
+	watched once
+	equal "$(login gl .state)" waiting
+	eventually 10 grep -q authorization_pending "$T/polls"
+	agree
+	before=$(polls)
+	eventually 5 reads gl/access_token
+	cat "$T/polls"
+	[ "$(polls)" -le $((before + 2)) ]
+	equal "$(polls none)" 1
+	equal "$(state gl)" 'done'
+	equal "$(active "$(token gl/access_token)")" true
+	awk '$2 != "none" { if (at && $1 - at < 1) exit 1; at = $1 }' "$T/polls"
+}
+
+@test "device code: tokenfs login in a terminal: the QR code that a camera reads is alice's page" {
+	local page
+	watched once
+	log_in_on_terminal gl
+	eventually 10 shows "$SCREEN" 'Waiting for you'
+	page=$(photograph)
+	equal "$page" "$(login gl .verification_uri_complete)"
+	matches "$page" "^$BASE/.*code=$(login gl .user_code)\$"
+	shows "$SCREEN" "$(login gl .user_code)"
+	"$SERVERS/glewlwyd.sh" approve "$BATS_FILE_TMPDIR/plain" oidc "${page##*code=}"
+	equal "$(exit_status)" 0
+	shows "$SCREEN" 'gl/access_token: logged in'
+	equal "$(active "$(token gl/access_token)")" true
+}
+
+@test "device code: tokenfs login in a pipe: what it prints is enough to log in" {
+	config <<<"$(device)"
+	mount_start
+	log_in gl
+	eventually 10 shows "$T/out" "$BASE/"
+	"$SERVERS/glewlwyd.sh" approve "$BATS_FILE_TMPDIR/plain" oidc \
+		"$(grep -o 'code=.*' "$T/out" | head -n 1 | cut -d= -f2)"
+	equal "$(exit_status)" 0
+	reads gl/access_token
+}
+
+@test "device code: the server's own slow_down makes the polls slower by five seconds" {
+	watched
 	login gl .message
 	eventually 10 grep -q slow_down "$T/polls"
 	agree

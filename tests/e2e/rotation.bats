@@ -149,3 +149,55 @@ iem() {
 	# The renewal is under way and slow; the token that is there is handed out.
 	took 300 cat "$MNT/iem/access_token"
 }
+
+# --- several slots on one refresh token
+
+# shared: a declared and a written slot beside access_token, on one refresh token that works once
+shared() {
+	fake_set '{"refresh": true, "rotate": true}'
+	config < <(provider iem refresh_token 'audience-style = audience' 'scope = read write' \
+		"refresh-token-file = $(secret refresh "$(fake refresh_token -X POST)")"
+		printf '%s\n' '[iem/storage]' 'scope = read' 'audience = https://storage.example.org')
+	mount_start
+	timeout -k 1 20 sh -c 'echo "{\"scope\": \"write\", \"audience\": \"https://b.example\"}" >"$1"' \
+		sh "$MNT/iem/written"
+}
+
+alive() { # SLOT: the server knows its token
+	local value
+	value=$(token "iem/$1")
+	fake tokens | jq -e --arg value "$value" 'any(.[]; .access_token == $value and .active)'
+}
+
+@test "R7: each down-scoped slot has its own token, and reading one costs the others nothing" {
+	local slot
+	shared
+	for _ in 1 2 3; do
+		for slot in access_token storage written; do alive $slot; done
+	done
+	equal "$(fake log | jq -rc '[.[] | select(.kind == "token").form | [.scope, .audience]] | sort')" \
+		'[["read","https://storage.example.org"],["read write",null],["write","https://b.example"]]'
+	equal "$(cat "$MNT/iem/access_token" "$MNT/iem/storage" "$MNT/iem/written" | wc -c)" 600
+	equal "$(for slot in access_token storage written; do meta iem/$slot .scope; done | tr '\n' ,)" \
+		'read write,read,write,'
+	timeout -k 1 20 rm "$MNT/iem/written"
+	for slot in access_token storage; do alive $slot; done
+	equal "$(fake_count)" 3
+}
+
+@test "R1 R3: slots that share a one-time refresh token renew side by side, and none is used twice" {
+	local slot i
+	fake_set '{"expires_in": 3}'
+	shared
+	for i in 1 2 3 4 5 6; do
+		for slot in access_token storage written; do alive $slot; done
+		fake "await/token/$((i * 3 + 1))/10"
+	done
+	for slot in access_token storage written; do
+		alive $slot
+		[ "$(meta iem/$slot .generation)" -ge 4 ]
+	done
+	fake log | jq -r '.[] | select(.kind == "token").form.refresh_token' >"$T/used"
+	[ "$(wc -l <"$T/used")" -ge 18 ]
+	equal "$(sort "$T/used" | uniq -d)" ''
+}

@@ -3,9 +3,9 @@
 """twice.py: stands before a real server and sends it the first poll of a device code twice at once, so
 that it says slow_down of its own accord.
 
-    twice.py URL LOG        prints its port; what comes to PATH goes to URL/PATH
+    twice.py URL LOG [once]     prints its port; what comes to PATH goes to URL/PATH
 
-LOG gets a line for each request that came: when, and the `error` of the answer that was handed back.
+With `once` nothing is sent twice, and it is there to count. LOG gets a line for each request that came: when, and the `error` of the answer that was handed back.
 """
 
 import json
@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.url, server.log, server.doubled = sys.argv[1], sys.argv[2], False
+    server.url, server.log, server.doubled = sys.argv[1], sys.argv[2], sys.argv[3:] == ["once"]
     server.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     print(server.server_port, flush=True)
     server.serve_forever(poll_interval=0.05)
