@@ -308,14 +308,18 @@ static void keep(void *ctx, struct fetch *f, struct exchange *x)
 
 /* --- documents --------------------------------------------------------------------------------- */
 
-/* A new name of a type whose tokens begin with a person. */
+/*
+ * A new name of a type whose tokens begin with a person; or one whose token a login alone can replace,
+ * which is refused while that is alive.
+ */
 static bool starts_login(const struct transaction *t)
 {
 	const struct slot *s = t->slot;
 
 	return s->directory->account.config->type->login_per_slot &&
 	       directory_needs_person(s->directory) && !t->document.token &&
-	       !t->document.refresh_token && !(s->grant->own && s->grant->secret);
+	       !t->document.refresh_token &&
+	       (slot_is_precious(s) || !(s->grant->own && s->grant->secret));
 }
 
 /* No login came of it: what was asked for before holds again. */

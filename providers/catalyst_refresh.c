@@ -125,8 +125,8 @@ static int fail_dead(struct exchange *x)
 	if (name)
 		return exchange_fail(x, EXCHANGE_EXPIRED,
 				     "the server does not take the CLI token %s/%s: it was "
-				     "revoked, or is of another data centre or client; write {} to "
-				     "it to log in again",
+				     "revoked, or is of another data centre or client; remove it "
+				     "and write {} to it to log in again",
 				     x->provider, name);
 	return exchange_fail(x, EXCHANGE_EXPIRED,
 			     "the server does not take the CLI token any more: it was revoked, or "
