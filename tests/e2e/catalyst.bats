@@ -253,8 +253,18 @@ alive() { # ACCESS_TOKEN: an API takes it
 	matches "$(meta zoho/ci .expires_at)" '^20'
 }
 
-@test "a code is a secret: device code, client secret and CLI token stand in no other file and no log" {
-	local word
+# The product, the CLI token, may stand in its own file and in its .env; as a refresh token nowhere else.
+but_for_the_product() {
+	probe everything "$MNT" >"$T/all"
+	grep -avE '^(CATALYST_TOKEN=)?m_[0-9a-z.]+$' "$T/all" | refuse grep -aF -- "$(refresh_token)"
+	refuse grep -aF -- "$(refresh_token)" "$LOG"
+	refuse grep -raF -- "$(refresh_token)" "$STATE"
+	refuse grep -laF -- "$(refresh_token)" /proc/[0-9]*/cmdline
+	refuse grep -aF -- "$(refresh_token)" <(fake log | jq -r '.[].path')
+	refuse grep -aF -- "$(refresh_token)" <("$TOKENFS" status -m "$MNT" --json)
+}
+
+@test "C15: device code, client secret and CLI token stand in no other file, no log and no URL" {
 	catalyst 'cli-token = ci'
 	put zoho/ci '{}'
 	fake_set '{"poll": "quote"}'
@@ -265,11 +275,72 @@ alive() { # ACCESS_TOKEN: an API takes it
 	approve
 	eventually 5 reads zoho/ci
 	token zoho/access_token >/dev/null
-	for word in device-secret "$(refresh_token)" $(fake log | jq -r '.[].form.code // empty' | sort -u); do
-		refuse grep -rqF -- "$word" "$LOG" "$STATE"
-		refuse grep -qF -- "$word" <<<"$(token .status; token zoho/.status; token zoho/.meta/ci
-			token zoho/.meta/access_token; token zoho/.login 2>/dev/null || true)"
-	done
+	fake_set '{"mode": "quote", "revoke": "quote"}'
+	timeout -k 1 20 rm "$MNT/zoho/access_token"
+	refuse reads zoho/access_token
+	equal "$(errno_of create zoho/more '{"scope": "x"}')" OK
+	{
+		echo device-secret
+		fake log | jq -r '.[].form.code // empty' | sort -u
+	} | look_everywhere -
+	[ "$(wc -l <"$T/secrets")" -ge 3 ]
+	but_for_the_product
+}
+
+@test "1.5: another login to the CLI token mends what is made of it at once" {
+	catalyst 'cli-token = ci'
+	cli_token ci
+	fake kill_grants -X POST
+	equal "$(errno_of open zoho/access_token)" EKEYEXPIRED
+	equal "$(fake_count refresh)" 1
+	matches "$(meta zoho/access_token .last_error.message)" 'zoho/ci.*log in again'
+	equal "$(errno_of create zoho/ci '{}')" EEXIST
+	timeout -k 1 20 rm "$MNT/zoho/ci"
+	equal "$(errno_of open zoho/access_token)" ENOKEY
+	fake reset -X POST
+	cli_token ci
+	alive "$(token zoho/access_token)"
+	equal "$(fake_count refresh)" 1
+}
+
+@test "a document for a name that has a CLI token is EEXIST, and changes nothing" {
+	local value
+	catalyst
+	cli_token ci
+	value=$(token zoho/ci)
+	equal "$(errno_of create zoho/ci '{}')" EEXIST
+	equal "$(errno_of create zoho/ci '{"scope": "ZohoCatalyst.functions.ALL"}')" EEXIST
+	matches "$(token .status)$(token zoho/.status)" 'remove it first'
+	equal "$(token zoho/ci)" "$value"
+	equal "$(meta zoho/ci .scope)" ZohoCatalyst.projects.ALL
+	equal "$(fake_count code)" 1
+}
+
+@test "1.4: what could be used once and is over: another login for the same name" {
+	fake_set '{"refresh": false, "expires_in": 3}'
+	catalyst
+	cli_token ci
+	over() { [ "$(errno_of open zoho/ci)" = ENOKEY ]; }
+	eventually 8 over
+	fake_set '{"refresh": true}'
+	put zoho/ci '{}'
+	approve
+	eventually 8 reads zoho/ci
+	equal "$(token zoho/ci)" "m_$(refresh_token)"
+}
+
+@test "1.6: each login says that it may end the oldest one elsewhere" {
+	catalyst
+	cli_token ci
+	grep -q 'at most 20 tokens of one client' "$LOG"
+}
+
+@test "1.1: whoever reads a CLI token may revoke it: it is for its owner alone, and no header is made of it" {
+	catalyst
+	cli_token ci
+	equal "$(stat -c %a "$MNT/zoho/ci")" 600
+	equal "$(token zoho/.headers/ci)" ''
+	equal "$(curl -fsS --max-time 10 -d "token=$(refresh_token)" "$FAKE/oauth/v2/token/revoke" | jq -r .status)" success
 }
 
 @test "a token that is made of a CLI token needs no login of its own" {

@@ -282,6 +282,43 @@ succeeds() {
 	equal "$(fake_count devicecode)" 1
 }
 
+@test "C15 D9: device code, client secret, refresh token and assertion are nowhere, whatever is quoted" {
+	local answer
+	fake_set '{"expires_in": 3}'
+	config <<<"$(account | sed 's/^client-id = .*/client-id = other/')"
+	secret client other-secret >/dev/null
+	mount_start
+	secrets_sent() {
+		printf '%s\n' other-secret "$(printf other:other-secret | base64)"
+		fake log | jq -r '.[].form | .device_code, .refresh_token | select(.)' | sort -u
+		fake grants | jq -r '.[].refresh_token'
+	}
+	log_in iam
+	eventually 10 shows "$T/out" "$FAKE/device"
+	fake await/poll/1/5
+	approve
+	equal "$(exit_status)" 0
+	reads iam/access_token
+	for answer in quote error_200 html; do
+		fake_set "{\"mode\": \"$answer\"}"
+		failing() { [ "$(meta iam/access_token .last_error)" != null ]; }
+		eventually 10 failing
+		secrets_sent | look_everywhere -
+		fake_set '{"mode": "ok"}'
+		reload
+		eventually 10 reads iam/access_token
+	done
+	fake_set '{"revoke": "quote"}'
+	timeout -k 1 20 rm "$MNT/iam/access_token" || true
+	fake_set '{"revoke": "ok"}'
+	log_in iam
+	fake_set '{"mode": "quote"}'
+	equal "$(exit_status)" 1
+	secrets_sent | look_everywhere -
+	refuse grep -aFf "$T/secrets" "$T/out" "$T/err"
+	[ "$(wc -l <"$T/secrets")" -ge 5 ]
+}
+
 # --- tokenfs login
 
 @test "tokenfs login, without a terminal: plain text, and 0 when the token is there" {
