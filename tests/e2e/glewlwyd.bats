@@ -203,6 +203,7 @@ agree() { # [DIR]: alice, to the code that .login shows
 
 # watched [once]: device() behind twice.py, which writes to $T/polls what was asked of the token endpoint
 watched() {
+	# shellcheck disable=SC2031
 	spawn "$T/port" python3 "$SERVERS/twice.py" "$ISS" "$T/polls" "$@"
 	eventually 10 grep -qx '[0-9][0-9]*' "$T/port"
 	config <<<"$(device "token-url = http://localhost:$(cat "$T/port")/token")"

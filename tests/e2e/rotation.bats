@@ -159,6 +159,7 @@ shared() {
 		"refresh-token-file = $(secret refresh "$(fake refresh_token -X POST)")"
 		printf '%s\n' '[iem/storage]' 'scope = read' 'audience = https://storage.example.org')
 	mount_start
+	# shellcheck disable=SC2016
 	timeout -k 1 20 sh -c 'echo "{\"scope\": \"write\", \"audience\": \"https://b.example\"}" >"$1"' \
 		sh "$MNT/iem/written"
 }
@@ -169,7 +170,7 @@ alive() { # SLOT: the server knows its token
 	fake tokens | jq -e --arg value "$value" 'any(.[]; .access_token == $value and .active)'
 }
 
-@test "R7: each down-scoped slot has its own token, and reading one costs the others nothing" {
+@test "R7 I4: each down-scoped slot has its own token, and reading one costs the others nothing" {
 	local slot
 	shared
 	for _ in 1 2 3; do
@@ -183,6 +184,7 @@ alive() { # SLOT: the server knows its token
 	timeout -k 1 20 rm "$MNT/iem/written"
 	for slot in access_token storage; do alive $slot; done
 	equal "$(fake_count)" 3
+	equal "$(fake_count introspect)" 0
 }
 
 @test "R1 R3: slots that share a one-time refresh token renew side by side, and none is used twice" {
