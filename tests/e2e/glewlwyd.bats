@@ -268,7 +268,7 @@ polls() { # [ERROR]: how many polls there were, or answers of this kind
 }
 
 @test "device code: one that nobody used expires, and another one works" {
-	DEVICE_TTL=3 own_server
+	DEVICE_TTL=7 own_server
 	config <<<"$(device)"
 	mount_start
 	login gl .message
