@@ -32,12 +32,11 @@
 #define POLICY_KEEP_OPEN_MS 14000
 
 /*
- * A number that follows moves on to the next generation when nobody opened it for a moment, at the
- * latest after a while, so that an open and its fstat agree.
+ * A number that follows moves on to the next generation when nobody opened it for a moment, or when it
+ * has followed for a while and nobody has it open: an open and its fstat agree.
  */
 #define POLICY_FOLLOW_PAUSE_MS 100
 #define POLICY_FOLLOW_MAX_MS 2000
-#define POLICY_FOLLOW_GAP_MS 5
 
 /* The margin that applies to a token of this life: what is configured, or a tenth of the life. */
 int64_t policy_margin(int64_t configured_ms, int64_t life_ms);

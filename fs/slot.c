@@ -263,7 +263,10 @@ const struct failure *slot_failure(const struct slot *s)
 	return s->grant->failure.error ? &s->grant->failure : NULL;
 }
 
-/* Still the one that the last open was given, if that was a moment ago. */
+/*
+ * Still the one that the last open was given, if that was a moment ago, or somebody has it open: he may
+ * not have asked for its size yet.
+ */
 static struct generation *follows_still(const struct slot *s)
 {
 	const struct live *l = s->live;
@@ -271,19 +274,17 @@ static struct generation *follows_still(const struct slot *s)
 	int64_t now = loop_now(loop_of(s));
 
 	if (!g || g->revoked || !policy_alive(now, g->expires_at) ||
-	    now - l->following_at > POLICY_FOLLOW_PAUSE_MS)
+	    (now - l->following_at > POLICY_FOLLOW_PAUSE_MS && !g->opens))
 		return NULL;
 	return g;
 }
 
-/* Readers that never pause are moved on between two of them, where that is hardly noticed. */
-static bool must_move_on(const struct slot *s)
+/* Readers that never pause are moved on between two of them. */
+static bool must_move_on(const struct slot *s, const struct generation *g)
 {
-	const struct live *l = s->live;
-	int64_t now = loop_now(loop_of(s)), followed = now - l->following_since;
+	int64_t followed = loop_now(loop_of(s)) - s->live->following_since;
 
-	return (followed > POLICY_FOLLOW_MAX_MS && now - l->following_at >= POLICY_FOLLOW_GAP_MS) ||
-	       followed > 5 * POLICY_FOLLOW_MAX_MS;
+	return (followed > POLICY_FOLLOW_MAX_MS && !g->opens) || followed > 5 * POLICY_FOLLOW_MAX_MS;
 }
 
 struct generation *slot_followed(const struct slot *s)
@@ -298,7 +299,7 @@ struct generation *slot_follow(struct slot *s)
 	struct generation *g = follows_still(s);
 	int64_t now = loop_now(loop_of(s));
 
-	if (!g || must_move_on(s)) {
+	if (!g || must_move_on(s, g)) {
 		g = slot_alive(s);
 		if (!g)
 			return NULL;
