@@ -59,9 +59,9 @@ opens_as() { # ERRNO [SLOT]
 	fake_set '{"interval": null}'
 	iam 'scope = openid offline_access'
 	login iam .state
-	fake await/poll/2/15
+	fake await/poll/2/25
 	equal "$(fake log | jq '[.[] | select(.kind == "devicecode" or .grant == "poll").at]
-		| (.[1] - .[0] >= 5) and (.[2] - .[1] >= 5) and (.[2] - .[1] < 8)')" true
+		| (.[1] - .[0] >= 4.5) and (.[2] - .[1] >= 4.5) and (.[2] - .[0] < 14)')" true
 	approve
 	eventually 8 reads iam/access_token
 	equal "$(active "$(token iam/access_token)")" true
