@@ -27,8 +27,8 @@
 /* A worker that lived this long has nothing to do with the one before. */
 #define LONG_LIFE_MS 10000
 
-/* The longest wait before the next worker: after those that served, and after those that never did. */
-#define PAUSE_MAX_MS 20
+/* The wait before the next worker after many that served, and the longest after those that did not. */
+#define PAUSE_MS 20
 #define BACKOFF_MAX_MS 5000
 
 /* As far as we may: root may, others stay as they are. */
@@ -47,7 +47,8 @@ struct supervisor {
 	pid_t worker, announcer;
 	int64_t started_ms, next_ms; /* … and when the next one is to be */
 	uint32_t answered_before; /* handover_page.answered at the last death */
-	int deaths; /* in a row, none of them after a long life */
+	int deaths;   /* in a row, none of them after a long life */
+	int unserved; /* in a row, of workers that did not come to serve */
 	bool ending, upgrading;
 };
 
@@ -209,21 +210,22 @@ static int finish_upgrade(struct supervisor *s)
 /* --- signals and deaths ------------------------------------------------------------------------ */
 
 /*
- * How long the next worker waits: the first deaths cost nothing, a row of them more and more. Where
- * readers were served in between they are not kept waiting for long.
+ * How long the next worker waits. One that served is followed almost at once: readers are not kept
+ * waiting for it. Those that do not come to serve, one after the other, wait longer and longer.
  */
 static int64_t backoff_ms(struct supervisor *s)
 {
 	bool served = s->handover.page->answered != s->answered_before;
-	int64_t wait, most = served ? PAUSE_MAX_MS : BACKOFF_MAX_MS;
+	int64_t wait;
 
 	s->answered_before = s->handover.page->answered;
 	if (now_ms() - s->started_ms > LONG_LIFE_MS)
 		s->deaths = 0;
-	if (s->deaths++ < 3)
-		return 0;
-	wait = 10 << (s->deaths < 10 ? s->deaths : 10);
-	return wait < most ? wait : most;
+	s->unserved = served ? 0 : s->unserved + 1;
+	if (s->deaths++ < 3 || s->unserved < 3)
+		return s->deaths <= 3 ? 0 : PAUSE_MS;
+	wait = 10 << (s->unserved < 10 ? s->unserved : 10);
+	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
 }
 
 static bool is_unmounted(const struct supervisor *s)
