@@ -28,8 +28,11 @@
 #define LONG_LIFE_MS 10000
 
 /* The wait before the next worker after many that served, and the longest after those that did not. */
-#define PAUSE_MS 20
+#define PAUSE_MS 10
 #define BACKOFF_MAX_MS 5000
+
+/* … which somebody else killed: it is not their fault. */
+#define KILLED_MAX_MS 10
 
 /* As far as we may: root may, others stay as they are. */
 #define PRIORITY (-10)
@@ -213,10 +216,11 @@ static int finish_upgrade(struct supervisor *s)
  * How long the next worker waits. One that served is followed almost at once: readers are not kept
  * waiting for it. Those that do not come to serve, one after the other, wait longer and longer.
  */
-static int64_t backoff_ms(struct supervisor *s)
+static int64_t backoff_ms(struct supervisor *s, int status)
 {
 	bool served = s->handover.page->answered != s->answered_before;
-	int64_t wait;
+	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	int64_t wait, most = killed ? KILLED_MAX_MS : BACKOFF_MAX_MS;
 
 	s->answered_before = s->handover.page->answered;
 	if (now_ms() - s->started_ms > LONG_LIFE_MS)
@@ -225,7 +229,7 @@ static int64_t backoff_ms(struct supervisor *s)
 	if (s->deaths++ < 3 || s->unserved < 3)
 		return s->deaths <= 3 ? 0 : PAUSE_MS;
 	wait = 10 << (s->unserved < 10 ? s->unserved : 10);
-	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
+	return wait < most ? wait : most;
 }
 
 static bool is_unmounted(const struct supervisor *s)
@@ -255,7 +259,7 @@ static bool replace_worker(struct supervisor *s, int status)
 	else
 		log_line(s->log, LOG_LEVEL_WARNING, "the worker ended with status %d: another one goes on",
 			 WEXITSTATUS(status));
-	s->next_ms = now_ms() + backoff_ms(s);
+	s->next_ms = now_ms() + backoff_ms(s, status);
 	start_next(s);
 	return true;
 }
