@@ -25,21 +25,11 @@ struct gathering {
 	void *ctx;
 };
 
-/* What editors and `echo` leave at the end of a file is not part of a password. */
-static size_t without_newline(const char *bytes, size_t len)
-{
-	if (len && bytes[len - 1] == '\n')
-		len--;
-	if (len && bytes[len - 1] == '\r')
-		len--;
-	return len;
-}
-
 static int set_secret(const struct config_provider *p, const struct secret_source *source,
 		      const char *bytes, size_t len, struct sentence *why)
 {
 	SECRET_AUTO *secret = NULL;
-	int r = secret_new(bytes, without_newline(bytes, len), &secret);
+	int r = secret_new(bytes, secret_line(bytes, len), &secret);
 
 	if (r == -EINVAL) {
 		sentence_set(why, "%s of [%s] is empty: %s", source->key, p->name, source->where);

@@ -191,18 +191,6 @@ void catalyst_describe(const struct json *answer, const char *centre, int64_t cr
 	json_print(details, false, out);
 }
 
-static int check_type(struct exchange *x, const struct json *answer)
-{
-	const char *type = json_string(answer, "token_type");
-
-	if (!type || strcasecmp(type, "bearer") == 0)
-		return EXCHANGE_DONE;
-	exchange_fail(x, EXCHANGE_GARBLED,
-		      "the token's type is not Bearer, so reading it is not enough to use it");
-	exchange_quote(x, type);
-	return EXCHANGE_GARBLED;
-}
-
 /* Seconds here, unlike in the answer that begins a login (1.4). */
 static int hear_lifetime(struct exchange *x, const struct json *answer, const char *value,
 			 int64_t *ret_ms)
@@ -226,7 +214,7 @@ int catalyst_issue_access(struct exchange *x, const struct json *answer, const c
 	const char *granted = catalyst_string(answer, "scope");
 	BUFFER_AUTO details = BUFFER_INIT(LIMIT_DOCUMENT);
 	struct token_facts facts = { .token_type = "Bearer", .scope = granted ? granted : scope };
-	int r = check_type(x, answer);
+	int r = exchange_hear_bearer(x, json_string(answer, "token_type"));
 
 	if (r == EXCHANGE_DONE)
 		r = hear_lifetime(x, answer, value, &facts.lifetime_ms);

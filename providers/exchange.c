@@ -130,6 +130,16 @@ int exchange_issue(struct exchange *x, const char *value, size_t len,
 	return EXCHANGE_DONE;
 }
 
+int exchange_hear_bearer(struct exchange *x, const char *type)
+{
+	if (!type || strcasecmp(type, "bearer") == 0)
+		return EXCHANGE_DONE;
+	exchange_fail(x, EXCHANGE_GARBLED,
+		      "the token's type is not Bearer, so reading it is not enough to use it");
+	exchange_quote(x, type);
+	return EXCHANGE_GARBLED;
+}
+
 int exchange_hear_status(struct exchange *x, const struct response *r)
 {
 	if (r->status == 429 || r->status >= 500) {

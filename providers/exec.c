@@ -60,18 +60,9 @@ static int issue(struct exchange *x, const char *value, size_t len, const struct
 
 /* A token alone. */
 
-static size_t without_newline(const char *bytes, size_t len)
-{
-	if (len && bytes[len - 1] == '\n')
-		len--;
-	if (len && bytes[len - 1] == '\r')
-		len--;
-	return len;
-}
-
 static int hear_plain(struct exchange *x, const struct response *r)
 {
-	size_t len = without_newline(r->body, r->len);
+	size_t len = secret_line(r->body, r->len);
 	struct token_facts facts = {0};
 
 	if (len == 0)

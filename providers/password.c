@@ -364,22 +364,12 @@ static int hear_life(const struct password_login *l, struct exchange *x, const s
 	return EXCHANGE_DONE;
 }
 
-static int check_type(struct exchange *x, const char *type)
-{
-	if (!type || strcasecmp(type, "bearer") == 0)
-		return EXCHANGE_DONE;
-	exchange_fail(x, EXCHANGE_GARBLED,
-		      "the token's type is not Bearer, so reading it is not enough to use it");
-	exchange_quote(x, type);
-	return EXCHANGE_GARBLED;
-}
-
 static int hear_token(const struct password_login *l, struct exchange *x, const struct response *r,
 		      const struct json *answer)
 {
 	struct token_facts facts = { .token_type = json_string(answer, "token_type") };
 	const char *value = token_in(l, answer);
-	int outcome = check_type(x, facts.token_type);
+	int outcome = exchange_hear_bearer(x, facts.token_type);
 
 	if (outcome == EXCHANGE_DONE)
 		outcome = hear_life(l, x, r, answer, &facts.lifetime_ms);

@@ -201,6 +201,12 @@ void exchange_quote(struct exchange *x, const char *foreign);
 int exchange_issue(struct exchange *x, const char *value, size_t len,
 		   const struct token_facts *facts);
 
+/*
+ * The type of a token that is to be used as Bearer (wire C4): EXCHANGE_DONE, also for NULL, which is
+ * none; else EXCHANGE_GARBLED, and why.
+ */
+int exchange_hear_bearer(struct exchange *x, const char *type);
+
 /* Adds to ret_listing; copies. `stamp` may be NULL. -ENOMEM. */
 int exchange_list(struct exchange *x, const char *name, const char *details, const char *stamp);
 

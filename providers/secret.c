@@ -33,6 +33,15 @@ int secret_new(const void *bytes, size_t len, struct secret **ret)
 	return 0;
 }
 
+size_t secret_line(const char *bytes, size_t len)
+{
+	if (len && bytes[len - 1] == '\n')
+		len--;
+	if (len && bytes[len - 1] == '\r')
+		len--;
+	return len;
+}
+
 struct secret *secret_ref(struct secret *s)
 {
 	s->refs++;

@@ -16,6 +16,10 @@ struct secret;
 
 /* A copy of the bytes. -EINVAL for none, -EFBIG over LIMIT_SECRET, -ENOMEM. */
 int secret_new(const void *bytes, size_t len, struct secret **ret);
+
+/* How many of the bytes are the secret: what editors and `echo` leave at the end is not part of it. */
+size_t secret_line(const char *bytes, size_t len);
+
 struct secret *secret_ref(struct secret *s);
 struct secret *secret_unref(struct secret *s); /* takes NULL, returns NULL */
 
