@@ -138,10 +138,11 @@ class Handler(fake.Handler):
 
     def note(self, kind, body, form):
         with self.server.changed:
-            self.server.log.append({
+            self.noted = {
                 "kind": kind, "grant": self.grant_of(kind), "method": self.command,
                 "path": self.path, "at": time.time(), "headers": dict(self.headers.items()),
-                "body": body, "form": form})
+                "body": body, "form": form}
+            self.server.log.append(self.noted)
             self.server.changed.notify_all()
 
 

@@ -204,10 +204,11 @@ class Handler(BaseHTTPRequestHandler):
                 for key, values in parse_qs(body, keep_blank_values=True).items()}
 
     def note(self, kind, body, form):
+        self.noted = {
+            "kind": kind, "method": self.command, "path": self.path, "at": time.time(),
+            "headers": dict(self.headers.items()), "body": body, "form": form}
         with self.server.changed:
-            self.server.log.append({
-                "kind": kind, "method": self.command, "path": self.path, "at": time.time(),
-                "headers": dict(self.headers.items()), "body": body, "form": form})
+            self.server.log.append(self.noted)
             self.server.changed.notify_all()
 
     def answer_client(self, parts, body):
@@ -218,10 +219,12 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(length).decode("utf-8", "replace")
         parts = self.path.partition("?")[0].strip("/").split("/")
+        self.noted = {}
         if parts[0].startswith("_"):
             answer = self.answer_test(parts, body)
         else:
             answer = self.answer_client(parts, body)
+        self.noted["answered"] = time.time()
         if answer:
             self.send(answer)
         else:
