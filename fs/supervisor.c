@@ -27,12 +27,13 @@
 /* A worker that lived this long has nothing to do with the one before. */
 #define LONG_LIFE_MS 10000
 
-/* The wait before the next worker after many that served, and the longest after those that did not. */
-#define PAUSE_MS 10
-#define BACKOFF_MAX_MS 5000
+/* So many may end by themselves, one soon after the other, before the next one has to wait. */
+#define FREE_DEATHS 3
 
-/* … which somebody else killed: it is not their fault. */
-#define KILLED_MAX_MS 10
+/* The wait before the next worker, at first and at most: after those that served, and that did not. */
+#define PAUSE_MS 10
+#define SERVED_MAX_MS 1000
+#define BACKOFF_MAX_MS 5000
 
 /* As far as we may: root may, others stay as they are. */
 #define PRIORITY (-10)
@@ -50,8 +51,7 @@ struct supervisor {
 	pid_t worker, announcer;
 	int64_t started_ms, next_ms; /* … and when the next one is to be */
 	uint32_t answered_before; /* handover_page.answered at the last death */
-	int deaths;   /* in a row, none of them after a long life */
-	int unserved; /* in a row, of workers that did not come to serve */
+	int deaths; /* in a row, of their own doing, none of them after a long life */
 	bool ending, upgrading;
 };
 
@@ -213,22 +213,26 @@ static int finish_upgrade(struct supervisor *s)
 /* --- signals and deaths ------------------------------------------------------------------------ */
 
 /*
- * How long the next worker waits. One that served is followed almost at once: readers are not kept
- * waiting for it. Those that do not come to serve, one after the other, wait longer and longer.
+ * How long the next worker waits. One that somebody else killed is not to blame: if it served, it is
+ * followed at once, for readers wait for its successor. Those that end by themselves, one soon after
+ * the other, wait longer and longer: each of them may have asked a server something.
  */
 static int64_t backoff_ms(struct supervisor *s, int status)
 {
 	bool served = s->handover.page->answered != s->answered_before;
 	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-	int64_t wait, most = killed ? KILLED_MAX_MS : BACKOFF_MAX_MS;
+	int64_t wait, most = served ? SERVED_MAX_MS : BACKOFF_MAX_MS;
+	int doublings;
 
 	s->answered_before = s->handover.page->answered;
+	if (killed)
+		return served ? 0 : PAUSE_MS;
 	if (now_ms() - s->started_ms > LONG_LIFE_MS)
 		s->deaths = 0;
-	s->unserved = served ? 0 : s->unserved + 1;
-	if (s->deaths++ < 3 || s->unserved < 3)
-		return s->deaths <= 3 ? 0 : PAUSE_MS;
-	wait = 10 << (s->unserved < 10 ? s->unserved : 10);
+	doublings = s->deaths++ - FREE_DEATHS;
+	if (doublings < 0)
+		return 0;
+	wait = PAUSE_MS << (doublings < 10 ? doublings : 10);
 	return wait < most ? wait : most;
 }
 

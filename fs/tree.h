@@ -30,6 +30,7 @@ struct directory {
 	char *name;
 	char identity[65];
 	bool hidden; /* the configuration in force does not have it */
+	bool stored; /* it has its row */
 	struct account account;
 	struct grant grant;
 	struct slot_list slots; /* all but the dead */

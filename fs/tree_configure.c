@@ -183,10 +183,10 @@ static int configure_provider(struct tree *t, struct edition *e, const struct co
 		if (r)
 			return r;
 	}
-	/* Each time: it may not have come to the disk before. */
-	store_put_directory(c, &(struct stored_directory){ .id = d->id,
-							   .name = d->name,
-							   .identity = d->identity });
+	if (!d->stored)
+		store_put_directory(c, &(struct stored_directory){ .id = d->id,
+								   .name = d->name,
+								   .identity = d->identity });
 	return configure_directory(d, e, p, c);
 }
 
@@ -218,6 +218,8 @@ int tree_configure(struct tree *t, struct config *config)
 	for (struct directory *d = t->directories; d && old; d = d->next)
 		t->events.reshaped(t->events.ctx, d);
 	for (struct directory *d = t->directories; d; d = d->next) {
+		if (!r && !stored && !d->hidden)
+			d->stored = true;
 		listing_configure(&d->listing);
 		login_configure(&d->login);
 	}

@@ -20,7 +20,11 @@ static int load_directory(void *ctx, const struct stored_directory *row)
 	struct loading *l = ctx;
 	struct directory *d;
 
-	return tree_add_directory(l->tree, row->id, row->name, row->identity, &d);
+	int r = tree_add_directory(l->tree, row->id, row->name, row->identity, &d);
+
+	if (!r)
+		d->stored = true;
+	return r;
 }
 
 static int load_grant(void *ctx, const struct stored_grant *row)

@@ -46,18 +46,6 @@ gap_limit() {
 	[ -z "${TOKENFS_LONG:-}" ] || grep -qa -e __asan_init -e __tsan_init "$TOKENFS" || echo '-g 250'
 }
 
-successor() { # OLD: another worker is there
-	local pid
-	pid=$(worker) && [ "$pid" != "$1" ]
-}
-
-kill_worker() {
-	local old
-	old=$(worker)
-	kill -9 "$old"
-	eventually 10 successor "$old"
-}
-
 @test "contract 7: the worker is killed at random times under all that can go on, and nothing fails" {
 	need_root
 	iem
@@ -67,7 +55,7 @@ kill_worker() {
 	storm -k "$PID" "$KILLS" $(gap_limit) hot="$MNT/iem/still" hot="$MNT/iem/moving" \
 		cold="$MNT/iem/cold" still="$MNT/iem/still" held="$MNT/iem/moving" \
 		bound="$MNT/iem/still,$T/bound-still" bound="$MNT/iem/moving,$T/bound-moving" \
-		rotate="$MNT/iem/moving" write="$MNT/iem" watch="$MNT/iem"
+		rotate="$MNT/iem/moving" write="$MNT/iem" watch="$MNT/iem" pulse=0 pulse=1
 	running "$PID"
 	answers
 	# Not one of them was ended by anything but us.

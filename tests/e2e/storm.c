@@ -17,6 +17,8 @@
  *	rotate=FILE        an import every ROTATE_MS, which the next open must give
  *	write=DIRECTORY    names created, written again and removed; at the end each is as it was
  *	watch=DIRECTORY    inotify; how many files were replaced
+ *	pulse=CPU          sleeps for 1 ms at the worker's priority, and touches nothing: how long the
+ *			   machine itself stood still
  *
  * Tokens prove themselves (tests/servers/checked.py has the structure). After a kill each job gets
  * an answer to what it was at before the next kill: a request that two workers died of is EIO.
@@ -39,6 +41,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +53,7 @@
 #define HUNG_US	  20000000 /* no operation takes this long */
 #define PAUSE_US  60000	   /* between two kills, at most; at random */
 #define LIFE_S	  300
+#define PRIORITY  (-10) /* the worker's (fs/supervisor.c) */
 
 struct storm {
 	int64_t gap_ms, rotate_us;
@@ -464,6 +468,21 @@ static void step_watch(struct job *j)
 	}
 }
 
+/* --- the machine ------------------------------------------------------------------------------ */
+
+static void step_pulse(struct job *j)
+{
+	cpu_set_t cpu;
+
+	if (!j->steps) {
+		CPU_ZERO(&cpu);
+		CPU_SET((size_t)strtoul(j->path, NULL, 10), &cpu);
+		pthread_setaffinity_np(pthread_self(), sizeof cpu, &cpu);
+		setpriority(PRIO_PROCESS, (id_t)gettid(), PRIORITY);
+	}
+	rest_us(1000);
+}
+
 /* --- jobs ------------------------------------------------------------------------------------- */
 
 static const struct kind kinds[] = {
@@ -478,6 +497,7 @@ static const struct kind kinds[] = {
 	{ .name = "rotate", .step = step_rotate },
 	{ .name = "write", .step = step_write, .last = last_write },
 	{ .name = "watch", .step = step_watch, .passive = true },
+	{ .name = "pulse", .step = step_pulse, .passive = true },
 };
 
 static void *work(void *arg)

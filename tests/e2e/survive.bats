@@ -166,6 +166,33 @@ iem() {
 	running "$PID"
 }
 
+@test "contract 7: a worker that finds everything as it was does not wait for the disk" {
+	local before
+	iem
+	token iem/access_token >"$T/before"
+	stored() { sha256sum "$STATE/tokenfs.db" "$STATE/tokenfs.db-wal"; }
+	before=$(stored)
+	kill_worker
+	token iem/access_token | cmp - "$T/before"
+	equal "$(stored)" "$before"
+}
+
+@test "contract 8: workers that end by themselves follow each other more and more slowly" {
+	local old start
+	iem
+	token iem/access_token >"$T/before"
+	for _ in 1 2 3 4 5 6 7 8 9; do
+		old=$(worker)
+		start=${EPOCHREALTIME/./}
+		kill -ABRT "$old"
+		eventually 10 has_successor "$old"
+		token iem/access_token | cmp - "$T/before"
+	done
+	# Three at once, and then 10 ms, 20, 40, …
+	[ $(((${EPOCHREALTIME/./} - start) / 1000)) -ge 320 ]
+	equal "$(grep -c 'ended by signal 6 (Aborted): another one goes on' "$LOG")" 9
+}
+
 @test "contract 7: a blocked read survives the worker" {
 	fake_set '{"mode": "hold"}'
 	iem
