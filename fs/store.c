@@ -20,6 +20,9 @@ enum statement {
 	BEGIN,
 	COMMIT,
 	ROLLBACK,
+	BEGIN_INNER,
+	COMMIT_INNER,
+	ROLLBACK_INNER,
 	PUT_SEQUENCE,
 	PUT_DIRECTORY,
 	PUT_SLOT,
@@ -42,6 +45,9 @@ static const char *const statement_texts[STATEMENTS] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
+	[BEGIN_INNER] = "SAVEPOINT change",
+	[COMMIT_INNER] = "RELEASE change",
+	[ROLLBACK_INNER] = "ROLLBACK TO change",
 	[PUT_SEQUENCE] = "INSERT OR REPLACE INTO sequence VALUES (?, ?)",
 	[PUT_DIRECTORY] = "INSERT OR REPLACE INTO directory VALUES (?, ?, ?)",
 	[PUT_SLOT] = ("INSERT OR REPLACE INTO slot VALUES"
@@ -69,6 +75,7 @@ struct store_change {
 
 struct store {
 	int lock; /* the descriptor that holds it */
+	bool outdated; /* what brings it up to date is not committed yet: changes are part of it */
 	sqlite3 *db;
 	struct seal *seal;
 	sqlite3_stmt *statements[STATEMENTS];
@@ -186,6 +193,7 @@ static int open_store(struct store *store, const char *dir, struct sentence *why
 		r = store_database_open(dir, why, &store->seal, &store->db);
 	if (r < 0)
 		return r;
+	store->outdated = !sqlite3_get_autocommit(store->db);
 	r = load_sequence(store);
 	if (r < 0)
 		sentence_set(why, "cannot read the store in %s: %s", dir, strerror(-r));
@@ -209,6 +217,23 @@ int store_open(const char *dir, struct sentence *why, struct store **ret)
 	}
 	*ret = store;
 	return 0;
+}
+
+int store_accept(struct store *store, struct sentence *why)
+{
+	int r;
+
+	if (!store->outdated)
+		return 0;
+	/* SQLite ends a transaction by itself after some errors: then it is as old as it was. */
+	r = sqlite3_get_autocommit(store->db)
+		    ? -EIO
+		    : store_errno(store->db, sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL));
+	if (r < 0)
+		sentence_set(why, "cannot bring the store up to date: %s", strerror(-r));
+	else
+		store->outdated = false;
+	return r;
 }
 
 /* The lock goes last: closing may still fold the log into the file. */
@@ -247,7 +272,7 @@ struct store_change *store_begin(struct store *store)
 
 	assert(!c->open);
 	*c = (struct store_change){ .store = store, .open = true };
-	run(c, BEGIN, NULL, 0);
+	run(c, store->outdated ? BEGIN_INNER : BEGIN, NULL, 0);
 	return c;
 }
 
@@ -436,8 +461,11 @@ static void roll_back(struct store_change *c)
 {
 	struct store_change rollback = { .store = c->store, .open = true };
 
-	if (!sqlite3_get_autocommit(c->store->db))
-		run(&rollback, ROLLBACK, NULL, 0);
+	if (sqlite3_get_autocommit(c->store->db))
+		return;
+	run(&rollback, c->store->outdated ? ROLLBACK_INNER : ROLLBACK, NULL, 0);
+	if (c->store->outdated)
+		run(&rollback, COMMIT_INNER, NULL, 0);
 }
 
 void store_commit(struct store_change *c, store_done *done, void *ctx)
@@ -446,7 +474,7 @@ void store_commit(struct store_change *c, store_done *done, void *ctx)
 	int error;
 
 	put_sequence(c);
-	run(c, COMMIT, NULL, 0);
+	run(c, store->outdated ? COMMIT_INNER : COMMIT, NULL, 0);
 	error = c->error;
 	if (error < 0)
 		roll_back(c);

@@ -107,10 +107,17 @@ struct store_visitor {
 
 /*
  * Opens, or makes at first, the store in a directory (made with 0700 if missing). -EKEYREJECTED: the
- * key does not open it; -EUCLEAN: not a store, or damaged; -ENOTSUP: made by a newer version (one of an
- * older version is brought up to date, in one transaction); -EBUSY: another tokenfs has it; -ENOSPC, -EACCES, …; `why` always says what to do. Nothing is overwritten.
+ * key does not open it; -EUCLEAN: not a store, or damaged; -ENOTSUP: made by a newer version; -EBUSY:
+ * another tokenfs has it; -ENOSPC, -EACCES, …; `why` always says what to do. Nothing is overwritten.
  */
 int store_open(const char *dir, struct sentence *why, struct store **ret);
+
+/*
+ * A store of an older version is brought up to date by store_open(), but on the disk, with all that
+ * was changed since, by this alone: who closes it before leaves it to the program that it is of. To be
+ * called when nothing can fail to start any more. -ENOSPC, -EIO, …: it is as it was.
+ */
+int store_accept(struct store *store, struct sentence *why);
 struct store *store_close(struct store *store);
 
 /* Everything there is, table by table in the visitor's order. The first non-zero answer ends it. */

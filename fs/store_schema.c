@@ -46,15 +46,13 @@ static const char schema[] =
 
 /* What made a store of each version one of the next. */
 static const char *const upgrades[VERSION] = {
-	[1] = "BEGIN;"
-	      "ALTER TABLE slot ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;"
+	[1] = "ALTER TABLE slot ADD COLUMN listed INTEGER NOT NULL DEFAULT 0;"
 	      "ALTER TABLE slot ADD COLUMN details TEXT;"
 	      "ALTER TABLE slot ADD COLUMN stamp TEXT;"
 	      "CREATE TABLE intent (slot INTEGER PRIMARY KEY, purpose INTEGER NOT NULL,"
 	      " secret BLOB NOT NULL);"
 	      "CREATE TABLE registration (directory INTEGER PRIMARY KEY, secret BLOB NOT NULL);"
-	      "PRAGMA user_version = 2;"
-	      "COMMIT;",
+	      "PRAGMA user_version = 2;",
 };
 
 /* Wiped when deleted, on disk when committed, and small in memory. */
@@ -322,11 +320,19 @@ static int check_database(sqlite3 *db, const struct seal *seal)
 		r = check_whole(db);
 	if (r == 0)
 		r = check_proof(db, seal);
-	for (; r == 0 && version < VERSION; version++) {
+	return r;
+}
+
+/* In a transaction that stays open: closing the database undoes it. */
+static int bring_up_to_date(sqlite3 *db)
+{
+	int version = 0;
+	int r = number_of(db, "PRAGMA user_version", &version);
+
+	if (r == 0 && version < VERSION)
+		r = store_errno(db, sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL));
+	for (; r == 0 && version < VERSION; version++)
 		r = store_errno(db, sqlite3_exec(db, upgrades[version], NULL, NULL, NULL));
-		if (r < 0 && !sqlite3_get_autocommit(db))
-			sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	}
 	return r;
 }
 
@@ -373,6 +379,8 @@ static int open_database(const char *path, const struct seal *seal, struct sente
 						 "PRAGMA wal_autocheckpoint = 256;"
 						 "PRAGMA journal_size_limit = 1048576;",
 						 NULL, NULL, NULL));
+	if (r == 0)
+		r = bring_up_to_date(db);
 	if (r < 0) {
 		explain(path, seal, r, why);
 		return r;

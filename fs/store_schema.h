@@ -11,7 +11,10 @@
 #include "seal.h"
 #include "sentence.h"
 
-/* Loads the key and opens the database; at first start it makes both. Errors as store_open(). */
+/*
+ * Loads the key and opens the database; at first start it makes both. A database of an older version
+ * is in a transaction that brings it up to date, else in none. Errors as store_open().
+ */
 int store_database_open(const char *dir, struct sentence *why, struct seal **ret_seal,
 			sqlite3 **ret);
 

@@ -387,7 +387,9 @@ static int start(struct worker *w, struct sentence *why)
 	r = open_tree(w, config, why);
 	if (!r)
 		r = watch_signals(w);
-	return r ? r : open_mount(w);
+	if (!r)
+		r = open_mount(w);
+	return r ? r : store_accept(w->engine.store, why);
 }
 
 static void finish(struct worker *w)

@@ -763,26 +763,76 @@ static void store_of_a_newer_version_is_refused(void **state)
 }
 
 /* Version 1 knew neither listings nor intents. */
-static void store_of_an_older_version_is_brought_up_to_date(void **state)
+static struct store *open_old_store(struct place *p)
 {
-	struct store *store = open_store(*state);
-	struct store_change *c;
-	struct seen s;
+	struct store *store = open_store(p);
 
 	fill(store);
 	store_close(store);
-	run_sql(path_of(*state, "tokenfs.db"),
+	run_sql(path_of(p, "tokenfs.db"),
 		"ALTER TABLE slot DROP COLUMN listed; ALTER TABLE slot DROP COLUMN details;"
 		"ALTER TABLE slot DROP COLUMN stamp; DROP TABLE intent; DROP TABLE registration;"
 		"PRAGMA user_version = 1");
-	store = open_store(*state);
-	c = store_begin(store);
+	return open_store(p);
+}
+
+static void put_of_this_version(struct store *store)
+{
+	struct store_change *c = store_begin(store);
+
 	put_slot(c, 1, "späicher");
 	put_kept(c);
 	assert_int_equal(commit(c), 0);
+}
+
+static void store_of_an_older_version_is_brought_up_to_date(void **state)
+{
+	struct store *store = open_old_store(*state);
+	struct sentence why;
+	struct seen s;
+
+	put_of_this_version(store);
+	assert_int_equal(store_accept(store, &why), 0);
+	put_of_this_version(store);
+	assert_int_equal(store_accept(store, &why), 0);
+	store_close(store);
+	store = open_store(*state);
 	s = look(store);
 	store_close(store);
 	assert_true(s.good);
+	assert_int_equal(s.tokens, 2);
+	assert_int_equal(s.intents, 1);
+}
+
+/* The program that it is of can go on with it. */
+static void store_of_an_older_version_is_as_it_was_until_it_is_accepted(void **state)
+{
+	struct store *store = open_old_store(*state);
+
+	put_of_this_version(store);
+	store_close(store);
+	/* Statements of version 1, which would fail in another one. */
+	run_sql(path_of(*state, "tokenfs.db"), "ALTER TABLE slot ADD COLUMN listed INTEGER;"
+					       "ALTER TABLE slot DROP COLUMN listed;"
+					       "CREATE TABLE intent (slot INTEGER);"
+					       "DROP TABLE intent");
+}
+
+static void a_change_that_fails_before_it_is_accepted_is_undone_alone(void **state)
+{
+	struct store *store = open_old_store(*state);
+	struct sentence why;
+	struct store_change *c;
+	struct seen s;
+
+	put_of_this_version(store);
+	c = store_begin(store);
+	store_drop_slot(c, 1);
+	put_slot(c, 0, "no id");
+	assert_int_not_equal(commit(c), 0);
+	assert_int_equal(store_accept(store, &why), 0);
+	s = look(store);
+	store_close(store);
 	assert_int_equal(s.tokens, 2);
 	assert_int_equal(s.intents, 1);
 }
@@ -933,6 +983,8 @@ int main(void)
 		TEST(database_of_another_program_is_refused),
 		TEST(store_of_a_newer_version_is_refused),
 		TEST(store_of_an_older_version_is_brought_up_to_date),
+		TEST(store_of_an_older_version_is_as_it_was_until_it_is_accepted),
+		TEST(a_change_that_fails_before_it_is_accepted_is_undone_alone),
 		TEST(a_slot_takes_its_intent_along),
 		TEST(log_without_its_database_is_refused),
 		TEST(half_made_store_is_made_anew),
