@@ -75,6 +75,7 @@ struct store_change {
 
 struct store {
 	int lock; /* the descriptor that holds it */
+	bool unsynced; /* commits do not wait for the disk at present */
 	bool outdated; /* what brings it up to date is not committed yet: changes are part of it */
 	sqlite3 *db;
 	struct seal *seal;
@@ -266,14 +267,41 @@ uint32_t store_new_id(struct store *store, enum store_id kind)
 	return ++store->last_id[kind];
 }
 
-struct store_change *store_begin(struct store *store)
+/* SQLite's level NORMAL leaves a commit in the log to the kernel; the next one of FULL syncs it too. */
+static int choose_sync(struct store *store, bool unsynced)
+{
+	int r;
+
+	if (store->unsynced == unsynced || store->outdated)
+		return 0; /* within a transaction the level stays */
+	r = store_errno(store->db, sqlite3_exec(store->db,
+						unsynced ? "PRAGMA synchronous = NORMAL"
+							 : "PRAGMA synchronous = FULL",
+						NULL, NULL, NULL));
+	if (r == 0)
+		store->unsynced = unsynced;
+	return r;
+}
+
+static struct store_change *begin(struct store *store, bool unsynced)
 {
 	struct store_change *c = &store->change;
 
 	assert(!c->open);
 	*c = (struct store_change){ .store = store, .open = true };
+	c->error = choose_sync(store, unsynced);
 	run(c, store->outdated ? BEGIN_INNER : BEGIN, NULL, 0);
 	return c;
+}
+
+struct store_change *store_begin(struct store *store)
+{
+	return begin(store, false);
+}
+
+struct store_change *store_begin_unsynced(struct store *store)
+{
+	return begin(store, true);
 }
 
 void store_put_directory(struct store_change *c, const struct stored_directory *d)

@@ -8,7 +8,7 @@
  * 0600 file of 32 bytes beside the database that is made at first start.
  *
  * Reading happens once, at the start (store_load). Writing is a change: begin, some puts, commit; all
- * of it or nothing, and on disk before `done` is called. SQLite answers at once, so `done` is called
+ * of it or nothing, and on disk before `done` is called (or in the kernel's hands: unsynced). SQLite answers at once, so `done` is called
  * before store_commit() returns; callers must not rely on that, a shared store will answer later.
  *
  * Ids of directories, slots, grants and drafts come from here, and are never used twice.
@@ -132,6 +132,12 @@ struct store_change;
 
 /* One change at a time. Puts insert or replace by id; errors are sticky until the commit. */
 struct store_change *store_begin(struct store *store);
+
+/*
+ * For what has to outlive this process and not the machine, such as the number of an open file: nobody
+ * waits for the disk. When the machine loses power the change is there whole or not at all.
+ */
+struct store_change *store_begin_unsynced(struct store *store);
 void store_put_directory(struct store_change *c, const struct stored_directory *d);
 void store_put_slot(struct store_change *c, const struct stored_slot *s);
 void store_put_token(struct store_change *c, const struct stored_token *t);

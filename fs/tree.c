@@ -215,7 +215,7 @@ void tree_drop_drafts(struct tree *t)
 
 	if (!t->drafts)
 		return;
-	c = store_begin(t->engine->store);
+	c = store_begin_unsynced(t->engine->store);
 	for (const struct draft *d = t->drafts; d; d = d->next)
 		store_drop_draft(c, d->id);
 	store_commit(c, NULL, NULL);

@@ -59,7 +59,7 @@ static void draft_has_become(struct mount *m, uint32_t id)
 		return;
 	d->exclusive = false;
 	row = draft_row(d);
-	c = store_begin(m->engine->store);
+	c = store_begin_unsynced(m->engine->store);
 	store_put_draft(c, &row);
 	store_commit(c, NULL, NULL);
 }
@@ -215,7 +215,7 @@ static void on_draft_stored(void *ctx, int error)
 static int store_draft(struct creation *c)
 {
 	struct stored_draft row = draft_row(c->draft);
-	struct store_change *change = store_begin(c->mount->engine->store);
+	struct store_change *change = store_begin_unsynced(c->mount->engine->store);
 
 	store_put_draft(change, &row);
 	store_commit(change, on_draft_stored, c);
@@ -281,7 +281,7 @@ void writing_create(struct mount *m, fuse_req_t req, fuse_ino_t parent, const ch
 
 static void drop_draft(struct mount *m, struct draft *draft)
 {
-	struct store_change *c = store_begin(m->engine->store);
+	struct store_change *c = store_begin_unsynced(m->engine->store);
 
 	store_drop_draft(c, draft->id);
 	store_commit(c, NULL, NULL);

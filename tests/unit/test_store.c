@@ -16,6 +16,7 @@
 #include <sqlite3.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -837,6 +838,38 @@ static void a_change_that_fails_before_it_is_accepted_is_undone_alone(void **sta
 	assert_int_equal(s.intents, 1);
 }
 
+static unsigned int syncs;
+
+/* In the place of the C library's, for SQLite too. */
+int fdatasync(int fd)
+{
+	syncs++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void what_only_outlives_the_process_does_not_wait_for_the_disk(void **state)
+{
+	struct store *store = open_store(*state);
+	struct store_change *c;
+	unsigned int before;
+	struct seen s;
+
+	fill(store);
+	before = syncs;
+	c = store_begin_unsynced(store);
+	put_slot(c, 1, "späicher");
+	put_kept(c);
+	assert_int_equal(commit(c), 0);
+	assert_int_equal(syncs, before);
+	s = look(store);
+	assert_int_equal(s.intents, 1);
+	c = store_begin(store);
+	put_slot(c, 1, "späicher");
+	assert_int_equal(commit(c), 0);
+	assert_true(syncs > before);
+	store_close(store);
+}
+
 static void a_slot_takes_its_intent_along(void **state)
 {
 	struct store *store = open_store(*state);
@@ -985,6 +1018,7 @@ int main(void)
 		TEST(store_of_an_older_version_is_brought_up_to_date),
 		TEST(store_of_an_older_version_is_as_it_was_until_it_is_accepted),
 		TEST(a_change_that_fails_before_it_is_accepted_is_undone_alone),
+		TEST(what_only_outlives_the_process_does_not_wait_for_the_disk),
 		TEST(a_slot_takes_its_intent_along),
 		TEST(log_without_its_database_is_refused),
 		TEST(half_made_store_is_made_anew),
