@@ -11,6 +11,7 @@
 
 #include "opening.h"
 #include "ops.h"
+#include "removing.h"
 
 /* So many requests are served before anything else gets its turn. */
 #define BURST 64
@@ -142,6 +143,7 @@ struct mount *mount_destroy(struct mount *m)
 		return NULL;
 	loop_unwatch(m->engine->loop, &m->watch);
 	opening_finish(m);
+	removing_finish(m);
 	if (m->session)
 		fuse_session_destroy(m->session);
 	free(m->buf.mem);

@@ -14,6 +14,7 @@
 #include "requests.h"
 #include "tree.h"
 
+struct removal;
 struct rendering;
 struct waiting;
 
@@ -43,6 +44,7 @@ struct mount {
 	struct redirects *redirects;
 	struct rendering *renderings; /* open ones */
 	uint64_t rendered;            /* so far: their numbers */
+	struct removal *removals;     /* whose threads were not told yet */
 	struct waiting *waiting;      /* operations that are not answered yet */
 };
 

@@ -214,6 +214,17 @@ int node_of(const struct tree *t, uint64_t number, struct node *ret)
 	return r;
 }
 
+void node_removed(const struct tree *t, uint64_t number, struct node *ret)
+{
+	const struct access access = mounter();
+
+	if (node_of(t, number, ret)) {
+		*ret = (struct node){ .inode = inode_of(number), .attr.st_ino = number };
+		stat_file(ret, access.mode, &access, 0);
+	}
+	ret->attr_ms = ret->entry_ms = 0;
+}
+
 /* --- names ------------------------------------------------------------------------------------- */
 
 static const char *const root_names[] = { [ROOT_STATUS] = ".status",

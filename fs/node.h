@@ -27,6 +27,9 @@ int node_of(const struct tree *t, uint64_t number, struct node *ret);
  */
 int node_lookup(const struct tree *t, uint64_t parent, const char *name, struct node *ret);
 
+/* The number of a token that is removed, for the thread that removed it and was not told yet. */
+void node_removed(const struct tree *t, uint64_t number, struct node *ret);
+
 /* The slot whose token, headers or environment this number is; NULL: another kind of number, or gone. */
 struct slot *node_slot(const struct tree *t, struct inode inode);
 

@@ -9,10 +9,12 @@
 
 #include <sodium.h>
 
+#include "entry.h"
 #include "json.h"
 #include "mount.h"
 #include "node.h"
 #include "opening.h"
+#include "removing.h"
 #include "render.h"
 #include "waiting.h"
 #include "writing.h"
@@ -54,21 +56,6 @@ static double seconds(int64_t ms)
 	return (double)ms / 1000.0;
 }
 
-static void reply_entry(fuse_req_t req, int error, const struct node *n)
-{
-	struct fuse_entry_param entry = { .generation = 1 };
-
-	if (error) {
-		fuse_reply_err(req, -error);
-		return;
-	}
-	entry.ino = n->attr.st_ino;
-	entry.attr = n->attr;
-	entry.attr_timeout = seconds(n->attr_ms);
-	entry.entry_timeout = seconds(n->entry_ms);
-	fuse_reply_entry(req, &entry);
-}
-
 /*
  * The announcer alone sees the new generation under a hidden name, and the old one under the real name:
  * the kernel may ask for either twice (a revalidation and a lookup), and must find two inodes.
@@ -96,8 +83,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct mount *m = mount_of(req);
 	struct node n = { 0 };
 	uint64_t number;
-	int r;
+	int r = 0;
 
+	if (removing_waits(m, req, parent, name))
+		return;
 	if (by_announcer(req))
 		number = announced_name(m, parent, name);
 	else
@@ -105,10 +94,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (number) {
 		r = node_of(m->tree, number, &n);
 		n.entry_ms = 0;
-	} else {
+	} else if (!removing_finds(m, fuse_req_ctx(req)->pid, parent, name, &n)) {
 		r = node_lookup(m->tree, parent, name, &n);
 	}
-	reply_entry(req, r, &n);
+	entry_reply(req, r, &n);
 }
 
 /* Names are not counted: numbers are computed, nothing is kept for one. */
@@ -257,7 +246,7 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	writing_unlink(mount_of(req), req, parent, name);
+	removing_unlink(mount_of(req), req, parent, name);
 }
 
 /* --- directories ------------------------------------------------------------------------------- */

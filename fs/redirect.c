@@ -3,6 +3,9 @@
 
 #define MARK_MS 3000
 
+/* A revocation and its wait for its turn: 10 s at most. */
+#define REMOVE_MS 15000
+
 /* From an open to its fstat, over the death of a worker between the two. */
 #define PIN_MS 1000
 
@@ -84,4 +87,55 @@ uint32_t redirect_pinned(struct redirects *r, pid_t tid, uint32_t slot, int64_t 
 	const struct redirect *pin = redirect_find(r, tid, slot, REDIRECT_PIN, now);
 
 	return pin && pin->until - PIN_MS >= since ? pin->draft : 0;
+}
+
+static bool is_removal(const struct redirect *one, pid_t tid)
+{
+	return one->tid == tid &&
+	       (one->kind == REDIRECT_REMOVE || one->kind == REDIRECT_REMOVED);
+}
+
+static struct redirect *removal(struct redirects *r, pid_t tid)
+{
+	for (uint32_t i = 0; i < r->n; i++)
+		if (is_removal(&r->at[i], tid))
+			return &r->at[i];
+	return NULL;
+}
+
+void redirect_end_removal(struct redirects *r, pid_t tid)
+{
+	struct redirect *one = removal(r, tid);
+
+	if (one)
+		*one = r->at[--r->n];
+}
+
+void redirect_remove(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now)
+{
+	redirect_end_removal(r, tid);
+	put(r,
+	    &(struct redirect){ .tid = tid,
+				.slot = slot,
+				.kind = REDIRECT_REMOVE,
+				.draft = generation,
+				.until = now + REMOVE_MS },
+	    now);
+}
+
+const struct redirect *redirect_removal(struct redirects *r, pid_t tid, int64_t now)
+{
+	const struct redirect *one = removal(r, tid);
+
+	return one && one->until >= now ? one : NULL;
+}
+
+void redirect_removed(struct redirects *r, pid_t tid, uint32_t slot, int64_t now)
+{
+	struct redirect *one = removal(r, tid);
+
+	if (!one || one->slot != slot)
+		return;
+	one->kind = REDIRECT_REMOVED;
+	one->until = now + MARK_MS;
 }

@@ -11,6 +11,9 @@
  * A pin is kept for a part of that: the generation whose size a thread was told for a number that
  * follows, so that its open gets that very generation, and its fstat(2) the same size.
  *
+ * A thread that removes a token was sent back to wait on its way (removing.h); it removes one at a time.
+ * Its mark lives longer than a revocation may take, and from then on, as removed, like the others.
+ *
  * The marks are in memory that a worker's successor inherits (requests.h): one that dies between the
  * two halves of a redirect leaves nobody with ESTALE.
  */
@@ -22,13 +25,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum redirect_kind { REDIRECT_READ, REDIRECT_WRITE, REDIRECT_PIN };
+enum redirect_kind { REDIRECT_READ, REDIRECT_WRITE, REDIRECT_PIN, REDIRECT_REMOVE, REDIRECT_REMOVED };
 
 struct redirect {
 	pid_t tid;
 	uint32_t slot;
 	enum redirect_kind kind;
-	uint32_t draft; /* REDIRECT_WRITE: the draft's number; REDIRECT_PIN: the generation's */
+	uint32_t draft; /* REDIRECT_WRITE: the draft's number; else the generation's */
 	int64_t until;
 };
 
@@ -49,6 +52,16 @@ uint32_t redirect_pinned(struct redirects *r, pid_t tid, uint32_t slot, int64_t 
 
 /* Pins a generation for the thread. */
 void redirect_pin(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now);
+
+/* The thread removes the slot, whose name has this generation's number. Not for threads that are 0. */
+void redirect_remove(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now);
+
+/* What it removes, REDIRECT_REMOVE, or REDIRECT_REMOVED; or NULL. Valid until the next call. */
+const struct redirect *redirect_removal(struct redirects *r, pid_t tid, int64_t now);
+
+/* It is removed, and the thread was not told yet; then, that it was told. */
+void redirect_removed(struct redirects *r, pid_t tid, uint32_t slot, int64_t now);
+void redirect_end_removal(struct redirects *r, pid_t tid);
 
 /* The mark of this thread for this slot, or NULL. Valid until the next call. */
 const struct redirect *redirect_find(struct redirects *r, pid_t tid, uint32_t slot,

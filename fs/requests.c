@@ -289,11 +289,16 @@ static bool may_wait(uint32_t opcode)
 	       opcode == FUSE_UNLINK;
 }
 
+bool requests_crowded(const struct requests *r)
+{
+	return r->smalls + RESERVE >= SMALLS;
+}
+
 static bool is_crowded(const struct requests *r, const unsigned char *bytes, uint32_t len)
 {
 	if (!may_wait(opcode_of(bytes)))
 		return false;
-	return len <= sizeof r->memory->small[0].bytes ? r->smalls + RESERVE >= SMALLS
+	return len <= sizeof r->memory->small[0].bytes ? requests_crowded(r)
 						       : r->larges + 1 >= LARGES;
 }
 

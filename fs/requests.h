@@ -50,6 +50,9 @@ bool requests_is_replay(const struct requests *r);
  */
 bool requests_full(const struct requests *r);
 
+/* The last places are left: who may wait long is not to take one. */
+bool requests_crowded(const struct requests *r);
+
 /* Like writev(2) on it: one answer; its request is over. */
 ssize_t requests_writev(struct requests *r, int fuse_fd, struct iovec *parts, int n);
 

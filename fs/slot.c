@@ -347,6 +347,8 @@ static void wake(struct slot *s, int error)
 {
 	struct settle *w = s->live->waiting, *next;
 
+	if (!error && s->live->removals)
+		return; /* until slot_resume() */
 	s->live->waiting = NULL;
 	for (; w; w = next) {
 		next = w->next;
@@ -551,6 +553,20 @@ static int ensure_fetch(struct slot *s)
 		return -EKEYEXPIRED;
 	r = admits(s);
 	return r ? r : start_fetch(s);
+}
+
+void slot_resume(struct slot *s)
+{
+	int r = slot_is_visible(s) ? 0 : -ENOENT;
+
+	if (s->live->removals || !s->live->waiting)
+		return;
+	if (!r && !slot_alive(s)) {
+		r = ensure_fetch(s);
+		if (!r)
+			return;
+	}
+	wake(s, r);
 }
 
 static void on_renewal(struct timer *t)

@@ -56,6 +56,7 @@ struct live {
 	int64_t following_since, following_at; /* … and when one of them was opened last */
 	uint32_t epoch;         /* grows with each write and revocation: older answers are void */
 	unsigned int writes;    /* under way: the kernel keeps no name meanwhile */
+	unsigned int removals;  /* of these: what comes meanwhile is to be revoked, and is shown to nobody */
 	bool revoked;
 	struct secret *intent; /* what a conversation was about to do (provider.h, INTENTS); or NULL */
 	enum purpose intent_for;
@@ -181,6 +182,9 @@ void slot_chill(struct slot *s);
 
 /* Ends all waits, for what came beside too: with the token that is alive, or with the error. */
 void slot_wake(struct slot *s, int error);
+
+/* A revocation is over: who waited meanwhile gets the token that was not revoked, or another one. */
+void slot_resume(struct slot *s);
 
 /* What an open would be told now, or what the last one was told; NULL: nothing went wrong. */
 const struct failure *slot_failure(const struct slot *s);

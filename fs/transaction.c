@@ -11,7 +11,7 @@
 #include "log.h"
 #include "tree.h"
 
-/* UNLINK holds the directory's lock in the kernel while it waits. */
+/* Where UNLINK itself has to wait it holds the directory's lock in the kernel (removing.h). */
 #define REVOKE_LIMIT_MS 10000
 
 struct transaction {
@@ -55,12 +55,14 @@ static void release(struct transaction *t)
 
 	timer_stop(loop_of(t), &t->limit);
 	s->live->writes--;
+	s->live->removals -= t->purpose == PURPOSE_REVOKE;
 	if (s->kind == SLOT_DEAD)
 		timer_start(loop_of(t), &s->live->forget, loop_now(loop_of(t)));
 	if (t->grant && t->grant->own && t->grant != s->grant)
 		grant_retire(t->grant);
 	document_finish(&t->document);
 	free(t);
+	slot_resume(s);
 }
 
 /* A name that was not there and did not come to be: as if nothing had been written. */
@@ -523,6 +525,7 @@ void transaction_revoke(struct slot *s, transaction_done *done, void *ctx, struc
 	}
 	t->purpose = PURPOSE_REVOKE;
 	t->grant = s->grant;
+	s->live->removals++;
 	if (is_only_here(s)) {
 		*ret = t;
 		arrival_forget(s, on_stored, t);

@@ -14,12 +14,12 @@
 #include "unregister.h"
 #include "waiting.h"
 
-/* A write or an unlink under way. */
+/* A write under way. */
 struct change {
 	struct waiting waiting;
 	struct transaction *transaction;
 	struct mount *mount;
-	size_t len;     /* of the document; 0: unlink */
+	size_t len;     /* of the document */
 	uint32_t draft; /* of a new name that it was written to; 0: none */
 	bool over;
 	int error;
@@ -31,10 +31,8 @@ static void reply(fuse_req_t req, int error, size_t len)
 {
 	if (error)
 		fuse_reply_err(req, -error);
-	else if (len)
-		fuse_reply_write(req, len);
 	else
-		fuse_reply_err(req, 0);
+		fuse_reply_write(req, len);
 }
 
 static struct stored_draft draft_row(const struct draft *d)
@@ -424,42 +422,5 @@ void writing_write(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *
 		return;
 	c->draft = in.facet == FACET_NEW ? in.id : 0;
 	transaction_write(s, bytes, len, &owner, on_done, c, &c->transaction);
-	await(m, req, c);
-}
-
-/* rm of .login ends the login that is under way; the file stays, for the next one. */
-static void cancel_login(const struct mount *m, fuse_req_t req, struct directory *d)
-{
-	int r = login_cancel(&d->login);
-
-	fuse_reply_err(req, r && !requests_is_replay(m->requests) ? -r : 0);
-}
-
-void writing_unlink(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	struct inode in = inode_of(parent);
-	struct directory *d = in.facet == FACET_DIRECTORY && in.generation == DIRECTORY_SELF
-				      ? tree_directory_by_id(m->tree, in.id)
-				      : NULL;
-	struct slot *s = d ? directory_slot(d, name) : NULL;
-	struct change *c;
-
-	if (d && !strcmp(name, ".login") && directory_needs_person(d)) {
-		cancel_login(m, req, d);
-		return;
-	}
-
-	if (!s && d && requests_is_replay(m->requests)) {
-		fuse_reply_err(req, 0); /* a predecessor did it and could not say so */
-		return;
-	}
-	if (!s) {
-		fuse_reply_err(req, d && name[0] != '.' ? ENOENT : EPERM);
-		return;
-	}
-	c = change_new(m, req, 0);
-	if (!c)
-		return;
-	transaction_revoke(s, on_done, c, &c->transaction);
 	await(m, req, c);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * writing: create, open, write and release for writers, and unlink. A document never touches an inode
+ * writing: create, open, write and release for writers. A document never touches an inode
  * that a reader sees (kernel.md section 2, rule 4): opening a token for writing sends the thread back
  * (ESTALE), and the name then leads it, and nobody else, to a draft. One write(2) is one document and
  * one transaction; its errno is the result. A name that is not there yet gets a draft by CREATE.
@@ -23,6 +23,5 @@ uint64_t writing_redirected(struct mount *m, pid_t tid, fuse_ino_t parent, const
 void writing_write(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t len,
 		   off_t off);
 void writing_release(struct mount *m, fuse_ino_t ino);
-void writing_unlink(struct mount *m, fuse_req_t req, fuse_ino_t parent, const char *name);
 
 #endif

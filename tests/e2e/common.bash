@@ -219,6 +219,14 @@ wait_at_least() { # NUMBER
 	[ "$(callers)" -ge "$1" ]
 }
 
+# wait_long NUMBER: they wait at each look, and are not just on their way.
+wait_long() {
+	for _ in 1 2 3 4 5; do
+		wait_at_least "$1" || return
+		sleep 0.02
+	done
+}
+
 is_mounted() {
 	[ -n "$(connection)" ]
 }

@@ -104,7 +104,6 @@ bind_file() { # PATH: at $T/bound
 	fake_set '{"expires_in": 300}'
 	ended_at_server() { [ "$(fake tokens | jq '.[-1].active')" = false ]; }
 	eventually 10 ended_at_server
-	test -d "$MNT/iem/.env" # known from now on: rm has the directory locked
 	spawn "$T/rm" timeout 20 rm "$MNT/iem/mine"
 	fake await/revoke/1
 	spawn "$T/reader" timeout 20 cat "$MNT/iem/.env/mine"
@@ -139,6 +138,49 @@ bind_file() { # PATH: at $T/bound
 	refuse grep -q 'ended by signal\|ended with status' "$LOG"
 }
 
+@test "contract 3: while rm waits for its server, who lists, looks up, creates or rotates waits for nobody" {
+	local i
+	iem
+	token iem/access_token
+	import iem/other one
+	fake_set '{"revoke": "hold"}'
+	spawn "$T/rm" timeout 30 rm "$MNT/iem/access_token"
+	for i in 1 2; do
+		fake await/revoke/$i
+		timeout -k 1 2 ls -l "$MNT/iem" "$MNT/iem/.meta" >/dev/null
+		timeout -k 1 2 test ! -e "$MNT/iem/nothing"
+		timeout -k 1 2 test -e "$MNT/iem/.status"
+		import "iem/new-$i" "new-$i"
+		import iem/other "other-$i"
+		equal "$(token iem/other)" "other-$i"
+		running "$SPAWNED"
+		# Its successor takes it up, and holds nobody up either.
+		[ "$i" = 2 ] || kill_worker
+	done
+	fake_set '{"revoke": "ok"}'
+	eventually 10 ended "$SPAWNED"
+	equal "$(cat "$T/rm")" ''
+	eventually 5 no_token_is_alive
+	equal "$(timeout -k 1 5 ls "$MNT/iem" | paste -sd' ')" 'access_token new-1 new-2 other'
+}
+
+@test "rm by a relative path, and through a mount of the directory itself, does the same" {
+	need_root
+	iem
+	import iem/one value-one
+	import iem/two value-two
+	mkdir "$T/bound"
+	mount --bind "$MNT/iem" "$T/bound"
+	(cd "$MNT/iem" && timeout -k 1 20 rm one)
+	timeout -k 1 20 rm "$T/bound/two"
+	token iem/access_token >"$T/before"
+	fake_set '{"revoke": "busy"}'
+	(cd "$MNT/iem" && equal "$(probe unlink access_token)" EAGAIN)
+	equal "$(probe unlink "$T/bound/access_token")" EAGAIN
+	token iem/access_token | cmp - "$T/before"
+	equal "$(timeout -k 1 5 ls "$MNT/iem")" access_token
+}
+
 @test "rm while the token is on its way: it is revoked when it comes, and shown to nobody" {
 	iem
 	fake_set '{"expires_in": 1}'
@@ -149,7 +191,7 @@ bind_file() { # PATH: at $T/bound
 	spawn "$T/reader" timeout 30 sh -c 'cat "$1"; echo " $?"' sh "$MNT/iem/narrow"
 	fake await/token/2
 	spawn "$T/rm" timeout 20 rm "$MNT/iem/narrow"
-	removing() { ended "$SPAWNED" || wait_at_least 2; }
+	removing() { ended "$SPAWNED" || wait_long 2; }
 	eventually 10 removing
 	fake_set '{"mode": "ok"}'
 	eventually 10 grep -q ' [0-9]*$' "$T/reader"
@@ -170,7 +212,7 @@ bind_file() { # PATH: at $T/bound
 	spawn "$T/reader" timeout 30 cat "$MNT/iem/access_token"
 	fake await/token/1
 	spawn "$T/rm" timeout 20 rm "$MNT/iem/access_token"
-	removing() { ended "$SPAWNED" || wait_at_least 2; }
+	removing() { ended "$SPAWNED" || wait_long 2; }
 	eventually 10 removing
 	fake_set '{"mode": "ok"}'
 	fake await/revoke/1

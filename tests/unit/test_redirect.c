@@ -80,6 +80,36 @@ static void a_thread_is_told_what_its_last_open_got(void **state)
 	assert_int_equal(r.n, 2);
 }
 
+static void a_thread_removes_one_token_at_a_time(void **state)
+{
+	static struct redirects r;
+
+	(void)state;
+	redirect_remove(&r, 7, 1, 40, 0);
+	redirect_remove(&r, 8, 1, 40, 0);
+	redirect_remove(&r, 7, 2, 41, 0);
+	assert_int_equal(r.n, 2);
+	assert_int_equal(redirect_removal(&r, 7, 10)->slot, 2);
+	assert_int_equal(redirect_removal(&r, 7, 10)->draft, 41);
+	redirect_end_removal(&r, 7);
+	assert_null(redirect_removal(&r, 7, 10));
+	assert_non_null(redirect_removal(&r, 8, 10));
+}
+
+static void what_is_removed_is_found_for_a_moment_only(void **state)
+{
+	static struct redirects r;
+
+	(void)state;
+	redirect_remove(&r, 7, 1, 40, 0);
+	assert_int_equal(redirect_removal(&r, 7, 14000)->kind, REDIRECT_REMOVE);
+	redirect_removed(&r, 7, 2, 14000); /* another one's */
+	assert_int_equal(redirect_removal(&r, 7, 14000)->kind, REDIRECT_REMOVE);
+	redirect_removed(&r, 7, 1, 14000);
+	assert_int_equal(redirect_removal(&r, 7, 16000)->kind, REDIRECT_REMOVED);
+	assert_null(redirect_removal(&r, 7, 18000));
+}
+
 static void each_writer_has_a_draft_of_its_own(void **state)
 {
 	static struct redirects r;
@@ -120,6 +150,8 @@ int main(void)
 		cmocka_unit_test(threads_that_cannot_be_seen_share_their_marks),
 		cmocka_unit_test(a_thread_is_told_what_its_last_open_got),
 		cmocka_unit_test(each_writer_has_a_draft_of_its_own),
+		cmocka_unit_test(a_thread_removes_one_token_at_a_time),
+		cmocka_unit_test(what_is_removed_is_found_for_a_moment_only),
 		cmocka_unit_test(a_hidden_name_tells_old_and_new_and_nothing_else_does),
 	};
 
