@@ -41,17 +41,6 @@ no_token_is_alive() {
 	[ "$(fake tokens | jq 'any(.[]; .active)')" = false ]
 }
 
-kill_worker() { # until another one answers
-	local old
-	old=$(worker)
-	successor() {
-		local pid
-		pid=$(worker) && [ "$pid" != "$old" ] && answers
-	}
-	kill -9 "$old"
-	eventually 10 successor
-}
-
 # A state directory of 1 MiB. Only what stays mounted below T is left to the end of the test.
 small_state() {
 	need_root
