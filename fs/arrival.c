@@ -23,6 +23,7 @@ struct storing {
 	struct settings *wish;
 	bool imported;
 	bool settles; /* the slot's intent is over with it */
+	bool revoked; /* at the server, whatever the disk says */
 	uint64_t basis;
 	arrival_done *done;
 	void *ctx;
@@ -378,11 +379,14 @@ static void on_forgotten(void *ctx, int error)
 	uint32_t old = s->generation;
 	arrival_done *done = w->done;
 	void *done_ctx = w->ctx;
+	bool over = !error || w->revoked;
 
 	free(w);
-	if (!error) {
+	if (over) {
 		s->live->epoch++;
 		slot_chill(s);
+	}
+	if (!error) {
 		slot_intend(s, NULL, PURPOSE_FETCH);
 		if (s->kind == SLOT_CREATED || s->kind == SLOT_LISTED)
 			directory_remove(s);
@@ -390,8 +394,9 @@ static void on_forgotten(void *ctx, int error)
 			as_configured(s);
 		if (s->kind == SLOT_COMPANION)
 			s->kind = SLOT_ABSENT; /* until one comes again */
-		t->events.rotated(t->events.ctx, s, old);
 	}
+	if (over)
+		t->events.rotated(t->events.ctx, s, old);
 	done(done_ctx, error);
 }
 
@@ -427,7 +432,7 @@ static void put_forgotten(struct store_change *c, const struct slot *s)
 	store_drop_intent(c, s->id);
 }
 
-void arrival_forget(struct slot *s, arrival_done *done, void *ctx)
+void arrival_forget(struct slot *s, bool revoked, arrival_done *done, void *ctx)
 {
 	struct storing *w = calloc(1, sizeof *w);
 	struct store_change *c;
@@ -437,7 +442,7 @@ void arrival_forget(struct slot *s, arrival_done *done, void *ctx)
 		done(ctx, -ENOMEM);
 		return;
 	}
-	*w = (struct storing){ .slot = s, .done = done, .ctx = ctx };
+	*w = (struct storing){ .slot = s, .revoked = revoked, .done = done, .ctx = ctx };
 	c = store_begin(engine_of(s)->store);
 	if (s->kind == SLOT_CREATED || s->kind == SLOT_LISTED)
 		store_drop_slot(c, s->id);

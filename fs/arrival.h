@@ -47,8 +47,8 @@ void arrival_expire(struct slot *s);
 
 /*
  * Forgets token, document and own grant. A declared slot is as configured again, and cold; a created
- * one is dead. `error` as above.
+ * one is dead. `error` as above; but what the server has `revoked` is shown to nobody then.
  */
-void arrival_forget(struct slot *s, arrival_done *done, void *ctx);
+void arrival_forget(struct slot *s, bool revoked, arrival_done *done, void *ctx);
 
 #endif

@@ -226,6 +226,7 @@ static void conclude(struct fetch *f, int error)
 	struct fetch_result result = { .error = error,
 				       .exchange = &f->exchange,
 				       .why = &f->exchange.why,
+				       .sent = f->sent,
 				       .sent_boot_ms = f->sent_boot_ms,
 				       .sent_wall_ms = f->sent_wall_ms,
 				       .slot_only = is_of_slot(&f->exchange, error),

@@ -40,6 +40,7 @@ struct fetch_result {
 	struct exchange *exchange; /* what came; valid until fetch_end() */
 	const struct sentence *why;
 	int64_t sent_boot_ms, sent_wall_ms; /* when the last request went out (wire C6) */
+	bool sent;      /* something did: the server was asked, or a program ran */
 	bool slot_only; /* a failure of this wish, not of the grant: FORBIDDEN, INVALID, … */
 	bool elsewhere; /* a failure of the slot whose token was needed: that one is held back, not this */
 	bool settled;   /* what became of it is known: an intent is over */

@@ -172,7 +172,7 @@ static void on_dropped(void *ctx, int error)
 static void drop_slot(struct slot *s)
 {
 	if (s->kind == SLOT_CREATED && !slot_newest_token(s) && !s->live->fetch)
-		arrival_forget(s, on_dropped, NULL);
+		arrival_forget(s, false, on_dropped, NULL);
 }
 
 static void fail(struct login *l, enum login_state state, int error, const struct sentence *why)

@@ -28,6 +28,7 @@ struct transaction {
 	bool joins;              /* … or that was under way for the same document */
 	struct settings *wish_before;
 	bool written_before;
+	bool revoked; /* at the server */
 	transaction_done *done;
 	void *ctx;
 };
@@ -202,7 +203,7 @@ static void forget(void *ctx, int error)
 	struct transaction *t = ctx;
 
 	(void)error; /* of the grant's secret, which can be had again */
-	arrival_forget(t->slot, on_stored, t);
+	arrival_forget(t->slot, t->revoked, on_stored, t);
 }
 
 static void on_revoked(void *ctx, struct fetch *f, const struct fetch_result *result)
@@ -218,6 +219,7 @@ static void on_revoked(void *ctx, struct fetch *f, const struct fetch_result *re
 				     .drop_secret = x->drop_grant };
 
 		t->fetch = f;
+		t->revoked = result->sent;
 		if (!t->grant->own && (x->ret_grant || x->drop_grant))
 			arrival_store(t->slot, &a, forget, t);
 		else
@@ -528,7 +530,7 @@ void transaction_revoke(struct slot *s, transaction_done *done, void *ctx, struc
 	s->live->removals++;
 	if (is_only_here(s)) {
 		*ret = t;
-		arrival_forget(s, on_stored, t);
+		arrival_forget(s, false, on_stored, t);
 		return;
 	}
 	r = start(t, &order, limit < REVOKE_LIMIT_MS ? limit : REVOKE_LIMIT_MS, on_revoked);

@@ -440,6 +440,28 @@ refused_as_inside() { # LINE: of a configuration that is ours but for it
 	used_once
 }
 
+@test "rm on a full disk fails, and what the server revoked is shown to nobody" {
+	small_state
+	config < <(
+		provider iem client_credentials
+		provider two client_credentials | sed '/^revocation-url/d'
+	)
+	mount_start
+	put iem/narrow '{"scope": "narrow"}'
+	token iem/narrow >"$T/revoked"
+	import two/mine value-mine
+	fill
+	equal "$(errno_of unlink iem/narrow)" ENOSPC
+	fake log | jq -e --rawfile t "$T/revoked" 'any(.[]; .kind == "revoke" and .form.token == $t)'
+	refuse cmp -s "$T/revoked" <(token iem/narrow)
+	# No server has heard of this one: it is not lost.
+	equal "$(errno_of unlink two/mine)" ENOSPC
+	equal "$(token two/mine)" value-mine
+	rm "$STATE/filler"
+	timeout -k 1 20 rm "$MNT/iem/narrow" "$MNT/two/mine"
+	equal "$(timeout -k 1 5 ls "$MNT/iem" "$MNT/two" | grep -c 'narrow\|mine')" 0
+}
+
 @test "an id_token that is over, of a server that sends no other, costs no request each" {
 	iem
 	fake_set '{"id_token": 2}'
