@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * password: the conversation of servers with one login call: a POST of user and password (or of
- *client id and secret) is answered with a token and its end. There is no refresh, and nothing to
- *revoke with. A type says in a `struct password_login`, which is all data, where its server has
- *what:
+ * password: the conversation of servers with one login call: a POST of user and password (or of client
+ * id and secret) is answered with a token and its end. There is no refresh, and nothing to revoke with.
+ * A type says in a `struct password_login`, which is all data, where its server has what:
  *
  *	static const struct password_login acme = {
  *		.base = "url",
@@ -16,8 +15,7 @@
  *		.refusals = { 401 },
  *	};
  *
- * and calls password_ask() and password_hear() with it. The tables are constant and outlive
- *everything.
+ * and calls password_ask() and password_hear() with it. The tables are constant and outlive everything.
  */
 #ifndef TOKENFS_PASSWORD_H
 #define TOKENFS_PASSWORD_H

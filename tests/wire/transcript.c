@@ -6,14 +6,16 @@
  *	type oauth2			the type, then what the exchange is given
  *	set token-url https://id.example.org/token
  *	secret client-secret s3cret
- *	wish scope read			also: provider, name, purpose, grant, own-grant,
- *given-token, grant OLD			memo, now ask POST https://id.example.org/token >
- *Accept: application/json	every header line, in order body grant_type=refresh_token&…	the
- *whole body answer 200 application/json < {"access_token": "abc"}	also: date, retry-after,
- *max-age end done			the outcome, then all that it brought:
- *	token abc			token, lifetime, scope, audience, token-type, id, details,
- *	lifetime 300000			id-token, new-grant, drop-grant, new-memo, memo-life, wait,
- *why
+ *	wish scope read			also: provider, name, purpose, grant, own-grant, given-token, memo, now
+ *	grant OLD
+ *	ask POST https://id.example.org/token
+ *	> Accept: application/json	every header line, in order
+ *	body grant_type=refresh_token&…	the whole body
+ *	answer 200 application/json
+ *	< {"access_token": "abc"}	also: date, retry-after, max-age
+ *	end done			the outcome, then all that it brought:
+ *	token abc			token, lifetime, scope, audience, token-type, id, details, id-token,
+ *	lifetime 300000			new-grant, drop-grant, new-memo, memo-life, wait, why
  *
  *	ask GET https://…		a further step; also, each with its answer or what is given:
  *	keep				what is kept (new-intent, …) stands in the results
@@ -31,7 +33,7 @@
  *
  * `refused PATTERN` in place of `ask` and `end`: the settings or the wish are refused with this
  * sentence. A value that begins with `~ ` is a pattern of fnmatch(3). What the file does not
- *mention must not be there. In every exchange no secret may stand in a URL or a sentence (C15).
+ * mention must not be there. In every exchange no secret may stand in a URL or a sentence (C15).
  *
  * Each file gives a line `ok N FILE` or `not ok N FILE`; with no file at all the run fails.
  */
