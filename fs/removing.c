@@ -9,20 +9,22 @@
 #include "transaction.h"
 #include "waiting.h"
 
-/* How long the result waits for its thread, which comes back at once. */
-#define KEEP_MS 3000
+/* How long it waits for its thread, which comes back at once: as long as the mark. */
+#define KEEP_MS 15000
 
-/* One revocation, from when its thread came back until it was told. */
+/* One revocation, from when its thread was sent back until it was told. */
 struct removal {
 	struct mount *mount;
 	pid_t tid;
 	uint32_t slot;
+	uint32_t directory; /* and its name there, which may be another slot's when the thread is back */
 	struct transaction *transaction;
 	struct claim *claims;
-	bool over;
+	bool begun, over;
 	int error;
-	int64_t over_at;
+	int64_t since; /* it was sent back; later: it was over */
 	struct removal *next;
+	char name[];
 };
 
 /* A request that waits for it: the walk, or the UNLINK itself. */
@@ -30,7 +32,6 @@ struct claim {
 	struct waiting waiting;
 	struct removal *removal;
 	uint64_t walked; /* the number of the directory that was looked up; 0: UNLINK */
-	bool replay;     /* it may be the first half, answered already: the thread is on its way */
 	struct claim *next;
 };
 
@@ -61,12 +62,12 @@ static void drop(struct removal *removal)
 	free(removal);
 }
 
-/* Results that nobody came for: their threads were killed on the way. */
+/* Whose threads did not come: they were killed on the way. */
 static void drop_stale(struct mount *m)
 {
 	for (struct removal *r = m->removals, *next; r; r = next) {
 		next = r->next;
-		if (r->over && now_of(m) - r->over_at > KEEP_MS)
+		if ((r->over || !r->begun) && now_of(m) - r->since > KEEP_MS)
 			drop(r);
 	}
 }
@@ -86,6 +87,15 @@ static void reply_walk(const struct mount *m, fuse_req_t req, uint64_t directory
 	entry_reply(req, r, &n);
 }
 
+/*
+ * false: nobody waits for this answer. It was the replay of a first half that was answered already, and
+ * its thread is on its way.
+ */
+static bool tell(fuse_req_t req, int error)
+{
+	return !fuse_reply_err(req, error);
+}
+
 static void on_done(void *ctx, int error)
 {
 	struct removal *r = ctx;
@@ -94,19 +104,18 @@ static void on_done(void *ctx, int error)
 
 	r->over = true;
 	r->error = error;
-	r->over_at = now_of(m);
+	r->since = now_of(m);
 	if (!error)
-		redirect_removed(m->redirects, r->tid, r->slot, r->over_at);
+		redirect_removed(m->redirects, r->tid, r->slot, r->since);
 	while (r->claims) {
 		struct claim *claim = r->claims;
 		uint64_t walked = claim->walked;
 
 		r->claims = claim->next;
-		told = told || (!walked && !claim->replay);
 		if (walked)
 			reply_walk(m, waiting_end(&claim->waiting), walked);
-		else
-			fuse_reply_err(waiting_end(&claim->waiting), -error);
+		else if (tell(waiting_end(&claim->waiting), -error))
+			told = true;
 	}
 	if (told)
 		end(r);
@@ -124,15 +133,35 @@ static bool withdraw(struct waiting *w)
 	return true;
 }
 
-static struct removal *begin(struct mount *m, struct slot *s, pid_t tid)
+static struct removal *add(struct mount *m, const struct slot *s, pid_t tid)
 {
-	struct removal *r = calloc(1, sizeof *r);
+	size_t len = strlen(s->name);
+	struct removal *r = calloc(1, sizeof *r + len + 1);
 
 	if (!r)
 		return NULL;
 	drop_stale(m);
-	*r = (struct removal){ .mount = m, .tid = tid, .slot = s->id, .next = m->removals };
+	*r = (struct removal){ .mount = m,
+			       .tid = tid,
+			       .slot = s->id,
+			       .directory = s->directory->id,
+			       .since = now_of(m),
+			       .next = m->removals };
+	memcpy(r->name, s->name, len + 1);
 	m->removals = r;
+	return r;
+}
+
+/* Once; NULL: no memory. */
+static struct removal *begin(struct mount *m, struct slot *s, pid_t tid)
+{
+	struct removal *r = tid ? find(m, tid, s->id) : NULL;
+
+	if (!r)
+		r = add(m, s, tid);
+	if (!r || r->begun)
+		return r;
+	r->begun = true;
 	transaction_revoke(s, on_done, r, &r->transaction);
 	return r;
 }
@@ -146,7 +175,6 @@ static bool await(struct mount *m, fuse_req_t req, struct removal *r, uint64_t w
 		return false;
 	claim->removal = r;
 	claim->walked = walked;
-	claim->replay = requests_is_replay(m->requests);
 	claim->next = r->claims;
 	r->claims = claim;
 	waiting_begin(&claim->waiting, m, req, withdraw);
@@ -170,10 +198,37 @@ static const struct redirect *mark_of(struct mount *m, pid_t tid)
 	return tid && m->redirects->n ? redirect_removal(m->redirects, tid, now_of(m)) : NULL;
 }
 
-/* By this worker, or by a predecessor that came no further. */
-static bool is_removed(const struct mount *m, const struct redirect *mark)
+/* This is the name that the thread was sent back with; a predecessor's thread has no other. */
+static bool is_named(const struct removal *r, const struct directory *d, const char *name)
 {
-	return mark->kind == REDIRECT_REMOVED || !tree_slot_by_id(m->tree, mark->slot);
+	return !r || (r->directory == d->id && !strcmp(r->name, name));
+}
+
+/*
+ * What the mark is for is gone, by this worker or by a predecessor that came no further. `s`: what has
+ * the name now, if anything; another one may be there already.
+ */
+static bool is_removed(const struct mount *m, const struct removal *r, const struct redirect *mark,
+		       const struct slot *s)
+{
+	if (s && s->id == mark->slot)
+		return false;
+	if (r)
+		return r->over && !r->error;
+	return mark->kind == REDIRECT_REMOVED || (!s && !tree_slot_by_id(m->tree, mark->slot));
+}
+
+/* What was left when a predecessor died is waited for in any case. */
+static bool is_crowded(const struct mount *m)
+{
+	return requests_crowded(m->requests) && !requests_is_replay(m->requests);
+}
+
+/* Nothing comes of it, and the thread does not come back. */
+static void refuse(struct mount *m, fuse_req_t req, pid_t tid, int error)
+{
+	fuse_reply_err(req, error);
+	redirect_end_removal(m->redirects, tid);
 }
 
 /* The first half. What the kernel has under this name stays what the thread finds. */
@@ -185,31 +240,44 @@ static void send_back(struct mount *m, fuse_req_t req, fuse_ino_t parent, const 
 	struct node n;
 	int r = node_lookup(m->tree, parent, name, &n);
 
-	if (before && before->over)
+	if (before && before->over) {
 		drop(before);
+		before = NULL;
+	}
+	if (!r && is_crowded(m))
+		r = -EAGAIN;
+	if (!r && !before && !add(m, s, tid))
+		r = -ENOMEM;
 	if (!r)
 		redirect_remove(m->redirects, tid, s->id, n.inode.generation, now_of(m));
 	fuse_reply_err(req, r ? -r : ESTALE);
 }
 
-/* The second half; `s`: NULL when it is gone. */
-static void finish(struct mount *m, fuse_req_t req, struct slot *s, pid_t tid, uint32_t id)
+/* The second half, when it is done, by whomever. */
+static void finish_removed(struct mount *m, fuse_req_t req, struct removal *r, pid_t tid)
 {
-	struct removal *r = tid ? find(m, tid, id) : NULL;
+	if (!tell(req, 0))
+		return;
+	redirect_end_removal(m->redirects, tid);
+	if (r)
+		drop(r);
+}
 
-	if (!r && s)
-		r = begin(m, s, tid);
-	if (!r && s) {
-		fuse_reply_err(req, ENOMEM);
-	} else if (!r) { /* a predecessor did it and could not say so */
-		fuse_reply_err(req, 0);
-		redirect_end_removal(m->redirects, tid);
-	} else if (r->over) {
-		fuse_reply_err(req, -r->error);
-		if (!requests_is_replay(m->requests))
+/* The second half. */
+static void finish(struct mount *m, fuse_req_t req, struct slot *s, pid_t tid)
+{
+	struct removal *r = tid ? find(m, tid, s->id) : NULL;
+
+	if (!(r && r->over) && is_crowded(m)) {
+		refuse(m, req, tid, EAGAIN);
+		return;
+	}
+	r = begin(m, s, tid);
+	if (r && r->over) {
+		if (tell(req, -r->error))
 			end(r);
-	} else if (!await(m, req, r, 0)) {
-		fuse_reply_err(req, ENOMEM);
+	} else if (!r || !await(m, req, r, 0)) {
+		refuse(m, req, tid, ENOMEM);
 	}
 }
 
@@ -226,22 +294,27 @@ void removing_unlink(struct mount *m, fuse_req_t req, fuse_ino_t parent, const c
 	struct directory *d = directory_of(m, parent);
 	struct slot *s = d ? directory_slot(d, name) : NULL;
 	pid_t tid = fuse_req_ctx(req)->pid;
-	const struct redirect *mark = mark_of(m, tid);
+	const struct redirect *mark = d ? mark_of(m, tid) : NULL;
+	struct removal *r = mark ? find(m, tid, mark->slot) : NULL;
 
-	if (d && !strcmp(name, ".login") && directory_needs_person(d))
+	if (mark && !is_named(r, d, name))
+		mark = NULL; /* it did not come back: this is another one's first half */
+	if (d && !strcmp(name, ".login") && directory_needs_person(d)) {
 		cancel_login(m, req, d);
-	else if (s && mark && mark->slot == s->id)
-		finish(m, req, s, tid, s->id);
-	else if (!s && d && mark && is_removed(m, mark))
-		finish(m, req, NULL, tid, mark->slot);
-	else if (s && tid)
+	} else if (mark && is_removed(m, r, mark, s)) {
+		finish_removed(m, req, r, tid);
+	} else if (s && tid && !mark) {
 		send_back(m, req, parent, name, s);
-	else if (s)
-		finish(m, req, s, 0, s->id);
-	else if (d && requests_is_replay(m->requests))
+	} else if (s) {
+		/* It is sent back once: what has the name by now is removed without another walk. */
+		if (mark && mark->slot != s->id)
+			redirect_remove(m->redirects, tid, s->id, s->generation, now_of(m));
+		finish(m, req, s, tid);
+	} else if (d && requests_is_replay(m->requests)) {
 		fuse_reply_err(req, 0); /* a predecessor did it and could not say so */
-	else
+	} else {
 		fuse_reply_err(req, d && name[0] != '.' ? ENOENT : EPERM);
+	}
 }
 
 void removing_finish(struct mount *m)
@@ -262,12 +335,10 @@ bool removing_waits(struct mount *m, fuse_req_t req, fuse_ino_t parent, const ch
 		return false;
 	mark = mark_of(m, tid);
 	s = mark && mark->kind == REDIRECT_REMOVE ? tree_slot_by_id(m->tree, mark->slot) : NULL;
-	if (!s || !slot_is_visible(s) || strcmp(s->directory->name, name) ||
-	    requests_crowded(m->requests))
+	if (!s || !slot_is_visible(s) || s->directory->hidden || strcmp(s->directory->name, name) ||
+	    is_crowded(m))
 		return false;
-	r = find(m, tid, s->id);
-	if (!r)
-		r = begin(m, s, tid);
+	r = begin(m, s, tid);
 	return r && !r->over &&
 	       await(m, req, r, inode_number(FACET_DIRECTORY, s->directory->id, DIRECTORY_SELF));
 }
@@ -277,9 +348,12 @@ bool removing_finds(struct mount *m, pid_t tid, fuse_ino_t parent, const char *n
 {
 	const struct redirect *mark = mark_of(m, tid);
 	const struct directory *d = mark ? directory_of(m, parent) : NULL;
+	const struct removal *r = d ? find(m, tid, mark->slot) : NULL;
 	const struct slot *s = d ? directory_slot(d, name) : NULL;
 
-	if (!d || (s ? s->id != mark->slot : !is_removed(m, mark)))
+	if (!d || !is_named(r, d, name))
+		return false;
+	if (!(s && s->id == mark->slot) && !is_removed(m, r, mark, s))
 		return false;
 	node_removed(m->tree, inode_number(FACET_VALUE, mark->slot, mark->draft), ret);
 	return true;

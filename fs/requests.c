@@ -282,11 +282,10 @@ static bool wants_answer(uint32_t opcode)
 	return opcode != FUSE_FORGET && opcode != FUSE_BATCH_FORGET && opcode != FUSE_INTERRUPT;
 }
 
-/* May wait for a server: such must not take the last places. */
+/* May wait for a server: such must not take the last places. Removals see to it themselves. */
 static bool may_wait(uint32_t opcode)
 {
-	return opcode == FUSE_OPEN || opcode == FUSE_WRITE || opcode == FUSE_CREATE ||
-	       opcode == FUSE_UNLINK;
+	return opcode == FUSE_OPEN || opcode == FUSE_WRITE || opcode == FUSE_CREATE;
 }
 
 bool requests_crowded(const struct requests *r)

@@ -45,8 +45,8 @@ bool requests_is_replay(const struct requests *r);
 
 /*
  * No room for one more: nothing is read until something is answered. It does not come to that through
- * those that may wait long (OPEN, WRITE, CREATE, UNLINK): the last places are kept from them, and they
- * are answered EAGAIN.
+ * those that may wait long (OPEN, WRITE, CREATE; and removing.h): the last places are kept from them, and
+ * they are answered EAGAIN.
  */
 bool requests_full(const struct requests *r);
 

@@ -170,6 +170,29 @@ bind_file() { # PATH: at $T/bound
 	equal "$(timeout -k 1 5 ls "$MNT/iem")" access_token
 }
 
+@test "rm of a name that others remove and make again: it is gone, or was not there" {
+	iem
+	probe contend "$MNT/iem/one" 4 >"$T/rm"
+	equal "$(jq -c 'keys - ["OK", "ENOENT", "phantom"]' "$T/rm")" '[]'
+	equal "$(jq .phantom "$T/rm")" 0
+	equal "$(fake_count revoke)" "$(jq .OK "$T/rm")"
+}
+
+@test "contract 8: more that remove than there is room for are told so, and hold nobody up" {
+	iem
+	import iem/one value-one
+	fake_set '{"revoke": "hold"}'
+	spawn "$T/rm" timeout -k 1 50 python3 "$PROBE" remove-crowd "$MNT/iem/one" 4300
+	fake await/revoke/1
+	eventually 20 wait_long 4030
+	for _ in 1 2 3; do timeout -k 1 3 ls -l "$MNT/iem" >/dev/null; done
+	fake_set '{"revoke": "ok"}'
+	eventually 30 ended "$SPAWNED"
+	equal "$(jq -c 'keys - ["OK", "ENOENT", "EAGAIN", "phantom"]' "$T/rm")" '[]'
+	equal "$(jq -c '[.OK, .phantom, .EAGAIN > 0]' "$T/rm")" '[1,0,true]'
+	equal "$(fake_count revoke)" 1
+}
+
 @test "rm while the token is on its way: it is revoked when it comes, and shown to nobody" {
 	iem
 	fake_set '{"expires_in": 1}'

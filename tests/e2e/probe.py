@@ -214,6 +214,49 @@ def crowd(path, number, ready):
     print(json.dumps({"outcomes": outcomes, "values": len(values - {None})}))
 
 
+def contend(path, seconds):
+    """Two threads remove a name for SECONDS, and two make it again: how often came what of rm."""
+    outcomes, lock, end = collections.Counter(), threading.Lock(), time.monotonic() + float(seconds)
+
+    def remove():
+        while time.monotonic() < end:
+            what = outcome("unlink", path)
+            with lock:
+                outcomes[what] += 1
+                outcomes["phantom"] += os.path.exists(path + "-never")
+
+    def make():
+        while time.monotonic() < end:
+            outcome("create", path, '{"access_token": "value", "expires_in": 300}')
+
+    threads = [threading.Thread(target=work) for work in (remove, remove, make, make)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(json.dumps(outcomes))
+
+
+def remove_crowd(path, number):
+    """NUMBER threads remove one name at once, and then look for another one: counts by outcome."""
+    threading.stack_size(256 << 10)
+    outcomes, lock, barrier = collections.Counter(), threading.Lock(), threading.Barrier(int(number))
+
+    def remove():
+        barrier.wait()
+        what = outcome("unlink", path)
+        with lock:
+            outcomes[what] += 1
+            outcomes["phantom"] += os.path.exists(path + "-never")
+
+    threads = [threading.Thread(target=remove) for _ in range(int(number))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(json.dumps(outcomes))
+
+
 def hold(path, seconds, ready):
     """Opens once and reads again and again for SECONDS, past the page cache; how many values."""
     fd = os.open(path, os.O_RDONLY)
@@ -409,7 +452,7 @@ TOOLS = {
     "repeat": repeat, "opens": opens, "everything": everything,
     "exact": exact, "late": late, "stdio": through_stdio, "mmap": through_mmap, "sendfile": through_sendfile,
     "pieces": pieces,
-    "xattrs": names, "crowd": crowd, "hold": hold, "interrupt": interrupt, "answers": answers,
+    "xattrs": names, "crowd": crowd, "contend": contend, "remove-crowd": remove_crowd, "hold": hold, "interrupt": interrupt, "answers": answers,
     "remaining": remaining, "watch": watch, "until-failure": until_failure, "introspect": introspect,
     "intrude": intrude, "make": make, "mute": mute, "core-limit": core_limit,
 }
