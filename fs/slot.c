@@ -557,13 +557,18 @@ static int ensure_fetch(struct slot *s)
 
 void slot_resume(struct slot *s)
 {
+	struct slot *origin = origin_of(s);
 	int r = slot_is_visible(s) ? 0 : -ENOENT;
 
 	if (s->live->removals || !s->live->waiting)
 		return;
-	if (!r && !slot_alive(s)) {
-		r = ensure_fetch(s);
-		if (!r)
+	if (!r && slot_enliven(origin))
+		r = -ENOMEM;
+	if (!r && !slot_fresh(s)) {
+		if (origin->live->fetch)
+			return; /* its end wakes them */
+		r = slot_alive(s) ? 0 : ensure_fetch(origin);
+		if (!r && !slot_alive(s))
 			return;
 	}
 	wake(s, r);

@@ -183,7 +183,10 @@ void slot_chill(struct slot *s);
 /* Ends all waits, for what came beside too: with the token that is alive, or with the error. */
 void slot_wake(struct slot *s, int error);
 
-/* A revocation is over: who waited meanwhile gets the token that was not revoked, or another one. */
+/*
+ * A revocation is over: who waited meanwhile gets the token that was not revoked, or another one. Where
+ * that is under way already, they wait on.
+ */
 void slot_resume(struct slot *s);
 
 /* What an open would be told now, or what the last one was told; NULL: nothing went wrong. */

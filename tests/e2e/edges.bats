@@ -499,6 +499,28 @@ refused_as_inside() { # LINE: of a configuration that is ours but for it
 	reads iem/access_token
 }
 
+@test "who waits for an id_token whose removal is refused gets the next one that comes with a token" {
+	iem
+	fake_set '{"id_token": 3, "revoke": "hold"}'
+	token iem/access_token
+	token iem/id_token
+	spawn "$T/rm" timeout 20 rm "$MNT/iem/id_token"
+	local rm=$SPAWNED
+	fake await/revoke/1
+	over() { [ "$(meta iem/id_token .state)" != hot ]; }
+	eventually 5 over
+	fake_set '{"id_token": 300}'
+	spawn "$T/reader" timeout 20 cat "$MNT/iem/id_token"
+	eventually 10 wait_long 2
+	fake_set '{"revoke": "busy"}'
+	eventually 10 ended "$rm"
+	eventually 10 ended "$SPAWNED"
+	matches "$(cat "$T/reader")" '^[^.]+\.[^.]+\.'
+	sleep 0.5 # for what nobody should ask for
+	equal "$(token iem/id_token)" "$(cat "$T/reader")"
+	equal "$(fake_count)" 2
+}
+
 # --- generations
 
 @test "contract 4: rotations that never pause leave no old tokens behind, and a bound file follows" {
