@@ -111,7 +111,8 @@ uint32_t redirect_pinned(struct redirects *r, pid_t tid, uint32_t slot, int64_t 
 static bool is_removal(const struct redirect *one, pid_t tid)
 {
 	return one->tid == tid &&
-	       (one->kind == REDIRECT_REMOVE || one->kind == REDIRECT_REMOVED);
+	       (one->kind == REDIRECT_REMOVE || one->kind == REDIRECT_REMOVED ||
+		one->kind == REDIRECT_TOLD);
 }
 
 static struct redirect *removal(struct redirects *r, pid_t tid)
@@ -157,4 +158,23 @@ void redirect_removed(struct redirects *r, pid_t tid, uint32_t slot, int64_t now
 		return;
 	one->kind = REDIRECT_REMOVED;
 	one->until = now + MARK_MS;
+}
+
+void redirect_tell(struct redirects *r, pid_t tid, int error, struct redirect *ret_before)
+{
+	struct redirect *one = removal(r, tid);
+
+	*ret_before = one ? *one : (struct redirect){ 0 };
+	if (!one)
+		return;
+	one->draft = (uint32_t)error;
+	__atomic_store_n(&one->kind, REDIRECT_TOLD, __ATOMIC_RELEASE);
+}
+
+void redirect_untell(struct redirects *r, const struct redirect *before)
+{
+	struct redirect *one = removal(r, before->tid);
+
+	if (before->tid && one)
+		*one = *before;
 }

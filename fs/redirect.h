@@ -33,13 +33,14 @@ enum redirect_kind {
 	REDIRECT_REMOVE,
 	REDIRECT_REMOVED,
 	REDIRECT_OPENED,
+	REDIRECT_TOLD,
 };
 
 struct redirect {
 	pid_t tid;
 	uint32_t slot;
 	enum redirect_kind kind;
-	uint32_t draft; /* REDIRECT_WRITE: the draft's number; else the generation's */
+	uint32_t draft; /* the draft's number, of REDIRECT_TOLD the errno; else the generation's */
 	int64_t until;
 };
 
@@ -68,12 +69,20 @@ uint32_t redirect_opened(struct redirects *r, pid_t tid, uint32_t slot, int64_t 
 /* The thread removes the slot, whose name has this generation's number. Not for threads that are 0. */
 void redirect_remove(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now);
 
-/* What it removes, REDIRECT_REMOVE, or REDIRECT_REMOVED; or NULL. Valid until the next call. */
+/* What it removes: REDIRECT_REMOVE, _REMOVED or _TOLD; or NULL. Valid until the next call. */
 const struct redirect *redirect_removal(struct redirects *r, pid_t tid, int64_t now);
 
 /* It is removed, and the thread was not told yet; then, that it was told. */
 void redirect_removed(struct redirects *r, pid_t tid, uint32_t slot, int64_t now);
 void redirect_end_removal(struct redirects *r, pid_t tid);
+
+/*
+ * Before it is told: a worker may die between the answer and redirect_end_removal(), and its successor
+ * must not take the thread for one that is on its way. *ret_before is for redirect_untell(), when
+ * nobody waited for the answer.
+ */
+void redirect_tell(struct redirects *r, pid_t tid, int error, struct redirect *ret_before);
+void redirect_untell(struct redirects *r, const struct redirect *before);
 
 /* The mark of this thread for this slot, or NULL. Valid until the next call. */
 const struct redirect *redirect_find(struct redirects *r, pid_t tid, uint32_t slot,

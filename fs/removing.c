@@ -91,9 +91,15 @@ static void reply_walk(const struct mount *m, fuse_req_t req, uint64_t directory
  * false: nobody waits for this answer. It was the replay of a first half that was answered already, and
  * its thread is on its way.
  */
-static bool tell(fuse_req_t req, int error)
+static bool tell(const struct mount *m, fuse_req_t req, pid_t tid, int error)
 {
-	return !fuse_reply_err(req, error);
+	struct redirect before;
+
+	redirect_tell(m->redirects, tid, error, &before);
+	if (!fuse_reply_err(req, error))
+		return true;
+	redirect_untell(m->redirects, &before);
+	return false;
 }
 
 static void on_done(void *ctx, int error)
@@ -114,7 +120,7 @@ static void on_done(void *ctx, int error)
 		r->claims = claim->next;
 		if (walked)
 			reply_walk(m, waiting_end(&claim->waiting), walked);
-		else if (tell(waiting_end(&claim->waiting), -error))
+		else if (tell(m, waiting_end(&claim->waiting), r->tid, -error))
 			told = true;
 	}
 	if (told)
@@ -193,9 +199,13 @@ static struct directory *directory_of(const struct mount *m, fuse_ino_t ino)
 		       : NULL;
 }
 
+/* Of a thread that is on its way; NULL: it is not. */
 static const struct redirect *mark_of(struct mount *m, pid_t tid)
 {
-	return tid && m->redirects->n ? redirect_removal(m->redirects, tid, now_of(m)) : NULL;
+	const struct redirect *mark =
+		tid && m->redirects->n ? redirect_removal(m->redirects, tid, now_of(m)) : NULL;
+
+	return mark && mark->kind != REDIRECT_TOLD ? mark : NULL;
 }
 
 /* This is the name that the thread was sent back with; a predecessor's thread has no other. */
@@ -227,8 +237,8 @@ static bool is_crowded(const struct mount *m)
 /* Nothing comes of it, and the thread does not come back. */
 static void refuse(struct mount *m, fuse_req_t req, pid_t tid, int error)
 {
-	fuse_reply_err(req, error);
-	redirect_end_removal(m->redirects, tid);
+	if (tell(m, req, tid, error))
+		redirect_end_removal(m->redirects, tid);
 }
 
 /* The first half. What the kernel has under this name stays what the thread finds. */
@@ -256,7 +266,7 @@ static void send_back(struct mount *m, fuse_req_t req, fuse_ino_t parent, const 
 /* The second half, when it is done, by whomever. */
 static void finish_removed(struct mount *m, fuse_req_t req, struct removal *r, pid_t tid)
 {
-	if (!tell(req, 0))
+	if (!tell(m, req, tid, 0))
 		return;
 	redirect_end_removal(m->redirects, tid);
 	if (r)
@@ -274,11 +284,26 @@ static void finish(struct mount *m, fuse_req_t req, struct slot *s, pid_t tid)
 	}
 	r = begin(m, s, tid);
 	if (r && r->over) {
-		if (tell(req, -r->error))
+		if (tell(m, req, tid, -r->error))
 			end(r);
 	} else if (!r || !await(m, req, r, 0)) {
 		refuse(m, req, tid, ENOMEM);
 	}
+}
+
+/* A predecessor was telling it when it died: the same once more, if it is still waited for. */
+static bool is_told_again(const struct mount *m, fuse_req_t req, pid_t tid)
+{
+	const struct redirect *mark =
+		tid && requests_is_replay(m->requests)
+			? redirect_removal(m->redirects, tid, now_of(m))
+			: NULL;
+
+	if (!mark || mark->kind != REDIRECT_TOLD)
+		return false;
+	fuse_reply_err(req, (int)mark->draft);
+	redirect_end_removal(m->redirects, tid);
+	return true;
 }
 
 /* rm of .login ends the login that is under way; the file stays, for the next one. */
@@ -297,6 +322,8 @@ void removing_unlink(struct mount *m, fuse_req_t req, fuse_ino_t parent, const c
 	const struct redirect *mark = d ? mark_of(m, tid) : NULL;
 	struct removal *r = mark ? find(m, tid, mark->slot) : NULL;
 
+	if (is_told_again(m, req, tid))
+		return;
 	if (mark && !is_named(r, d, name))
 		mark = NULL; /* it did not come back: this is another one's first half */
 	if (d && !strcmp(name, ".login") && directory_needs_person(d)) {

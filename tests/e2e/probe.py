@@ -223,7 +223,7 @@ def contend(path, seconds):
             what = outcome("unlink", path)
             with lock:
                 outcomes[what] += 1
-                outcomes["phantom"] += os.path.exists(path + "-never")
+                outcomes["phantom"] += outcome("unlink", path + "-never") != "ENOENT"
 
     def make():
         while time.monotonic() < end:
@@ -247,7 +247,7 @@ def remove_crowd(path, number):
         what = outcome("unlink", path)
         with lock:
             outcomes[what] += 1
-            outcomes["phantom"] += os.path.exists(path + "-never")
+            outcomes["phantom"] += outcome("unlink", path + "-never") != "ENOENT"
 
     threads = [threading.Thread(target=remove) for _ in range(int(number))]
     for thread in threads:

@@ -116,6 +116,29 @@ static void what_is_removed_is_found_for_a_moment_only(void **state)
 	assert_null(redirect_removal(&r, 7, 18000));
 }
 
+static void what_was_told_is_not_on_its_way(void **state)
+{
+	static struct redirects r;
+	struct redirect before;
+
+	(void)state;
+	redirect_remove(&r, 7, 1, 40, 0);
+	redirect_removed(&r, 7, 1, 100);
+	redirect_tell(&r, 7, 13, &before);
+	assert_int_equal(redirect_removal(&r, 7, 100)->kind, REDIRECT_TOLD);
+	assert_int_equal(redirect_removal(&r, 7, 100)->draft, 13);
+	redirect_untell(&r, &before); /* nobody heard it */
+	assert_int_equal(redirect_removal(&r, 7, 100)->kind, REDIRECT_REMOVED);
+	assert_int_equal(redirect_removal(&r, 7, 100)->draft, 40);
+	redirect_tell(&r, 7, 0, &before);
+	redirect_remove(&r, 7, 2, 41, 200); /* the next one */
+	assert_int_equal(r.n, 1);
+	assert_int_equal(redirect_removal(&r, 7, 200)->kind, REDIRECT_REMOVE);
+	redirect_tell(&r, 0, 0, &before); /* cannot be seen: has no mark */
+	redirect_untell(&r, &before);
+	assert_int_equal(r.n, 1);
+}
+
 static void each_writer_has_a_draft_of_its_own(void **state)
 {
 	static struct redirects r;
@@ -158,6 +181,7 @@ int main(void)
 		cmocka_unit_test(each_writer_has_a_draft_of_its_own),
 		cmocka_unit_test(a_thread_removes_one_token_at_a_time),
 		cmocka_unit_test(what_is_removed_is_found_for_a_moment_only),
+		cmocka_unit_test(what_was_told_is_not_on_its_way),
 		cmocka_unit_test(a_hidden_name_tells_old_and_new_and_nothing_else_does),
 	};
 
