@@ -36,13 +36,33 @@ void redirect_clear(struct redirects *r, pid_t tid, uint32_t slot, enum redirect
 	}
 }
 
+static bool is_removal(const struct redirect *one, pid_t tid)
+{
+	return one->tid == tid &&
+	       (one->kind == REDIRECT_REMOVE || one->kind == REDIRECT_REMOVED ||
+		one->kind == REDIRECT_TOLD);
+}
+
+/* Who removes waits for a server, with nothing but his mark; the others come back at once. */
+static uint32_t dispensable(const struct redirects *r)
+{
+	uint32_t i = 0;
+
+	while (i < r->n && is_removal(&r->at[i], r->at[i].tid))
+		i++;
+	return i < r->n ? i : 0;
+}
+
 /* A free place, or that of a mark which has had its time. */
 static struct redirect *place(struct redirects *r, int64_t now)
 {
 	if (r->n == REDIRECTS_MAX)
 		expire(r, now);
-	if (r->n == REDIRECTS_MAX)
-		r->at[0] = r->at[--r->n];
+	if (r->n == REDIRECTS_MAX) {
+		uint32_t i = dispensable(r);
+
+		r->at[i] = r->at[--r->n];
+	}
 	return &r->at[r->n];
 }
 
@@ -106,13 +126,6 @@ uint32_t redirect_pinned(struct redirects *r, pid_t tid, uint32_t slot, int64_t 
 	const struct redirect *pin = redirect_find(r, tid, slot, REDIRECT_PIN, now);
 
 	return pin && pin->until - PIN_MS >= since ? pin->draft : 0;
-}
-
-static bool is_removal(const struct redirect *one, pid_t tid)
-{
-	return one->tid == tid &&
-	       (one->kind == REDIRECT_REMOVE || one->kind == REDIRECT_REMOVED ||
-		one->kind == REDIRECT_TOLD);
 }
 
 static struct redirect *removal(struct redirects *r, pid_t tid)

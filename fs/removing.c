@@ -165,7 +165,7 @@ static struct removal *begin(struct mount *m, struct slot *s, pid_t tid)
 
 	if (!r)
 		r = add(m, s, tid);
-	if (!r || r->begun)
+	if (!r || r->begun || r->over)
 		return r;
 	r->begun = true;
 	transaction_revoke(s, on_done, r, &r->transaction);
@@ -362,9 +362,17 @@ bool removing_waits(struct mount *m, fuse_req_t req, fuse_ino_t parent, const ch
 		return false;
 	mark = mark_of(m, tid);
 	s = mark && mark->kind == REDIRECT_REMOVE ? tree_slot_by_id(m->tree, mark->slot) : NULL;
-	if (!s || !slot_is_visible(s) || s->directory->hidden || strcmp(s->directory->name, name) ||
-	    is_crowded(m))
+	if (!s || !slot_is_visible(s) || s->directory->hidden || strcmp(s->directory->name, name))
 		return false;
+	r = find(m, tid, s->id);
+	if (is_crowded(m)) {
+		/* Nor is there when it comes back: it would wait with the lock. */
+		if (r && !r->begun && !r->over) {
+			r->over = true;
+			r->error = -EAGAIN;
+		}
+		return false;
+	}
 	r = begin(m, s, tid);
 	return r && !r->over &&
 	       await(m, req, r, inode_number(FACET_DIRECTORY, s->directory->id, DIRECTORY_SELF));

@@ -116,6 +116,21 @@ static void what_is_removed_is_found_for_a_moment_only(void **state)
 	assert_null(redirect_removal(&r, 7, 18000));
 }
 
+static void who_waits_long_keeps_his_mark(void **state)
+{
+	static struct redirects r;
+
+	(void)state;
+	redirect_remove(&r, 7, 1, 40, 0);
+	for (pid_t tid = 100; tid < 100 + 2 * REDIRECTS_MAX; tid++)
+		redirect_note(&r, tid, 1, REDIRECT_READ, 1);
+	assert_int_equal(r.n, REDIRECTS_MAX);
+	assert_non_null(redirect_removal(&r, 7, 1));
+	for (pid_t tid = 100; tid < 100 + 2 * REDIRECTS_MAX; tid++)
+		redirect_remove(&r, tid, 1, 40, 1);
+	assert_int_equal(r.n, REDIRECTS_MAX);
+}
+
 static void what_was_told_is_not_on_its_way(void **state)
 {
 	static struct redirects r;
@@ -181,6 +196,7 @@ int main(void)
 		cmocka_unit_test(each_writer_has_a_draft_of_its_own),
 		cmocka_unit_test(a_thread_removes_one_token_at_a_time),
 		cmocka_unit_test(what_is_removed_is_found_for_a_moment_only),
+		cmocka_unit_test(who_waits_long_keeps_his_mark),
 		cmocka_unit_test(what_was_told_is_not_on_its_way),
 		cmocka_unit_test(a_hidden_name_tells_old_and_new_and_nothing_else_does),
 	};
