@@ -16,6 +16,9 @@
 /* A conversation of more steps than this goes in circles. */
 #define STEPS_MAX 16
 
+/* An answer needs this long, or a twentieth of a short `timeout`. */
+#define LEAST_MS 500
+
 struct fetch {
 	struct grant *grant;
 	struct fetch *next; /* in the queue */
@@ -486,6 +489,16 @@ static void on_gathered(void *ctx, int error, const struct sentence *why)
 	conclude(f, error);
 }
 
+/* What would be given up as soon as it is sent is not sent: the server may do it all the same. */
+static bool is_too_late(const struct fetch *f)
+{
+	int64_t least = account_timeout(f->grant->account) / 20;
+
+	if (least > LEAST_MS)
+		least = LEAST_MS;
+	return f->deadline && f->deadline - loop_now(loop_of(f)) < least;
+}
+
 static int admit(struct fetch *f)
 {
 	struct exchange *x = &f->exchange;
@@ -494,6 +507,10 @@ static int admit(struct fetch *f)
 	if (f->is_void && f->is_void(f->ctx)) {
 		sentence_set(&x->why, "%s was removed meanwhile", f->name);
 		return -ENOENT;
+	}
+	if (is_too_late(f)) {
+		sentence_set(&x->why, "earlier requests took too long");
+		return -ETIMEDOUT;
 	}
 	r = is_of_grant(f) ? grant_admits(f->grant, &x->why) : 0;
 	return !r && x->purpose == PURPOSE_FETCH ? grant_affords(f->grant, &x->why) : r;

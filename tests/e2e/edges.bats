@@ -193,6 +193,20 @@ bind_file() { # PATH: at $T/bound
 	equal "$(fake_count revoke)" 1
 }
 
+@test "rm whose time went by in the queue asks nothing of the server: the token lives" {
+	iem
+	import iem/one value-one
+	import iem/two value-two
+	fake_set '{"revoke": "hold"}'
+	spawn "$T/one" timeout 20 python3 "$PROBE" unlink "$MNT/iem/one"
+	spawn "$T/two" timeout 20 python3 "$PROBE" unlink "$MNT/iem/two"
+	fake await/revoke/1
+	eventually 15 grep -q . "$T/one"
+	eventually 5 grep -q . "$T/two"
+	equal "$(cat "$T/one" "$T/two" | paste -sd' ')" 'ETIMEDOUT ETIMEDOUT'
+	equal "$(fake_count revoke)" 1
+}
+
 @test "rm while the token is on its way: it is revoked when it comes, and shown to nobody" {
 	iem
 	fake_set '{"expires_in": 1}'
