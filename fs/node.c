@@ -219,6 +219,8 @@ void node_removed(const struct tree *t, uint64_t number, struct node *ret)
 	const struct access access = mounter();
 
 	if (node_of(t, number, ret)) {
+		/* Not the number that somebody may have open: its size would cut him off. */
+		number = inode_number(FACET_VALUE, inode_of(number).id, 0);
 		*ret = (struct node){ .inode = inode_of(number), .attr.st_ino = number };
 		stat_file(ret, access.mode, &access, 0);
 	}
