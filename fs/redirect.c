@@ -5,6 +5,9 @@
 
 #define MARK_MS 3000
 
+/* REDIRECTS_MAX is a multiple of it. */
+#define EXPIRE_EVERY 64
+
 /* A revocation and its wait for its turn: 10 s at most. */
 #define REMOVE_MS 15000
 
@@ -53,10 +56,13 @@ static uint32_t dispensable(const struct redirects *r)
 	return i < r->n ? i : 0;
 }
 
-/* A free place, or that of a mark which has had its time. */
+/*
+ * A free place, or that of a mark which has had its time. Those are looked for now and then: each open
+ * goes through all there are.
+ */
 static struct redirect *place(struct redirects *r, int64_t now)
 {
-	if (r->n == REDIRECTS_MAX)
+	if (r->n && r->n % EXPIRE_EVERY == 0)
 		expire(r, now);
 	if (r->n == REDIRECTS_MAX) {
 		uint32_t i = dispensable(r);
