@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "caller.h"
 #include "log.h"
 #include "node.h"
 #include "policy.h"
@@ -189,8 +188,8 @@ static void reply_nameless(struct mount *m, fuse_req_t req, struct slot *s, stru
 			   struct fuse_file_info *fi)
 {
 	int64_t now = loop_now(m->engine->loop);
-	pid_t tid = fuse_req_ctx(req)->pid;
-	uint32_t pin = redirect_pinned(m->redirects, tid, s->id, s->live->following_since, now);
+	uint32_t pin = redirect_pinned(m->redirects, fuse_req_ctx(req)->pid, s->id,
+				       s->live->following_since, now);
 	struct generation *own = slot_generation(s, in.generation);
 	struct generation *g = pin ? slot_generation(s, pin) : NULL;
 
@@ -202,7 +201,7 @@ static void reply_nameless(struct mount *m, fuse_req_t req, struct slot *s, stru
 	if (!g || g->revoked || !policy_alive(now, g->expires_at))
 		g = slot_follow(s);
 	/* An fstat follows. */
-	redirect_opened(m->redirects, tid, caller_process(tid), s->id, g->number, now);
+	redirect_pin(m->redirects, fuse_req_ctx(req)->pid, s->id, REDIRECT_OPENED, g->number, now);
 	fi->direct_io = 1;
 	reply_token(m, req, s, g, fi);
 }
@@ -232,7 +231,8 @@ static void answer(struct mount *m, fuse_req_t req, struct slot *s, struct inode
 			redirect_clear(m->redirects, tid, s->id, REDIRECT_READ);
 	} else {
 		/* What comes back chooses anew. */
-		redirect_unpin(m->redirects, tid, s->id);
+		redirect_clear(m->redirects, tid, s->id, REDIRECT_PIN);
+		redirect_clear(m->redirects, tid, s->id, REDIRECT_OPENED);
 		redirect_note(m->redirects, tid, s->id, REDIRECT_READ, now);
 		fuse_reply_err(req, ESTALE);
 	}

@@ -9,7 +9,6 @@
 
 #include <sodium.h>
 
-#include "caller.h"
 #include "entry.h"
 #include "json.h"
 #include "mount.h"
@@ -127,31 +126,6 @@ static void reply_attr(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_attr(req, &n.attr, seconds(n.attr_ms));
 }
 
-/* The generation that somebody opened, if that is open still. */
-static struct generation *opened(struct mount *m, const struct slot *s, pid_t who,
-				 enum redirect_kind kind)
-{
-	const struct redirect *mark =
-		redirect_find(m->redirects, who, s->id, kind, loop_now(m->engine->loop));
-	struct generation *g = mark ? slot_generation(s, mark->draft) : NULL;
-
-	return g && g->opens ? g : NULL;
-}
-
-/*
- * What an fstat is about: what the thread has open, or else another thread of its process. NULL: nothing;
- * or it is about to open, for the second time: then it chooses anew.
- */
-static struct generation *opened_by(struct mount *m, const struct slot *s, pid_t tid)
-{
-	struct generation *g;
-
-	if (!tid || redirect_find(m->redirects, tid, s->id, REDIRECT_READ, loop_now(m->engine->loop)))
-		return NULL;
-	g = opened(m, s, tid, REDIRECT_OPENED);
-	return g ? g : opened(m, s, caller_process(tid), REDIRECT_LAST);
-}
-
 /*
  * A number that follows: the kernel asks for its attributes before each open, and so learns the size of
  * the generation that this thread is about to get, and gets (reply_nameless() in opening.c).
@@ -165,15 +139,14 @@ static uint64_t followed_number(struct mount *m, pid_t tid, const struct node *n
 
 	if (n->attr_ms || !facet_is_of_token(n->inode.facet) || !s)
 		return n->attr.st_ino;
-	g = opened_by(m, s, tid);
-	if (!g) {
-		/* A pin from before the number moved on is of an open that is over. */
+	/* A pin from before the number moved on is of an open that is over. */
+	pin = redirect_opened(m->redirects, tid, s->id, now);
+	if (!pin)
 		pin = redirect_pinned(m->redirects, tid, s->id,
 				      s->live ? s->live->following_since : 0, now);
-		g = pin ? slot_generation(s, pin) : slot_follow(s);
-		if (g && !pin)
-			redirect_pin(m->redirects, tid, s->id, g->number, now);
-	}
+	g = pin ? slot_generation(s, pin) : slot_follow(s);
+	if (g && !pin)
+		redirect_pin(m->redirects, tid, s->id, REDIRECT_PIN, g->number, now);
 	return g ? inode_number(n->inode.facet, s->id, g->number) : n->attr.st_ino;
 }
 

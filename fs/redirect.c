@@ -90,36 +90,29 @@ void redirect_note(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_
 	    now);
 }
 
-static void put_generation(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind,
-			   uint32_t generation, int64_t life, int64_t now)
+void redirect_pin(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind,
+		  uint32_t generation, int64_t now)
 {
+	redirect_clear(r, tid, slot, REDIRECT_PIN);
+	redirect_clear(r, tid, slot, REDIRECT_OPENED);
 	put(r,
 	    &(struct redirect){ .tid = tid,
 				.slot = slot,
 				.kind = kind,
 				.draft = generation,
-				.until = now + life },
+				.until = now + (kind == REDIRECT_OPENED ? OPENED_MS : PIN_MS) },
 	    now);
 }
 
-void redirect_pin(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now)
+uint32_t redirect_opened(struct redirects *r, pid_t tid, uint32_t slot, int64_t now)
 {
-	put_generation(r, tid, slot, REDIRECT_PIN, generation, PIN_MS, now);
-}
+	const struct redirect *opened =
+		tid ? redirect_find(r, tid, slot, REDIRECT_OPENED, now) : NULL;
+	uint32_t generation = opened ? opened->draft : 0;
 
-void redirect_unpin(struct redirects *r, pid_t tid, uint32_t slot)
-{
-	redirect_clear(r, tid, slot, REDIRECT_PIN);
-	redirect_clear(r, tid, slot, REDIRECT_OPENED);
-}
-
-void redirect_opened(struct redirects *r, pid_t tid, pid_t process, uint32_t slot,
-		     uint32_t generation, int64_t now)
-{
-	if (!tid)
-		return;
-	put_generation(r, tid, slot, REDIRECT_OPENED, generation, OPENED_MS, now);
-	put_generation(r, process, slot, REDIRECT_LAST, generation, OPENED_MS, now);
+	if (opened)
+		redirect_pin(r, tid, slot, REDIRECT_PIN, generation, now);
+	return generation;
 }
 
 const struct redirect *redirect_find(struct redirects *r, pid_t tid, uint32_t slot,

@@ -150,23 +150,6 @@ def late(bound, path, document):
     print(value.decode())
 
 
-def threads(bound, path, document):
-    """As Node does it: one thread opens, another asks for the size; and the number moved on before."""
-    one, two = (concurrent.futures.ThreadPoolExecutor(1) for _ in range(2))
-    os.close(one.submit(os.open, bound, os.O_RDONLY).result())
-    with open(path, "w", encoding="ascii") as file:
-        file.write(document)
-    while json.loads(document)["access_token"].encode() != subprocess.run(
-            ["cat", bound], stdout=subprocess.PIPE, check=True, timeout=20).stdout:
-        time.sleep(0.2)
-    fd = two.submit(os.open, bound, os.O_RDONLY).result()
-    size = one.submit(os.fstat, fd).result().st_size
-    value = os.read(fd, size)
-    if len(value) != size or os.read(fd, 1):
-        sys.exit(f"st_size {size}, {len(value)} bytes read")
-    print(value.decode())
-
-
 def through_stdio(path):
     """As a C program does it: fopen, fread by small pieces to the end, and every byte as it came."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -467,7 +450,7 @@ def core_limit(pid):
 
 TOOLS = {
     "repeat": repeat, "opens": opens, "everything": everything,
-    "exact": exact, "late": late, "threads": threads, "stdio": through_stdio, "mmap": through_mmap, "sendfile": through_sendfile,
+    "exact": exact, "late": late, "stdio": through_stdio, "mmap": through_mmap, "sendfile": through_sendfile,
     "pieces": pieces,
     "xattrs": names, "crowd": crowd, "contend": contend, "remove-crowd": remove_crowd, "hold": hold, "interrupt": interrupt, "answers": answers,
     "remaining": remaining, "watch": watch, "until-failure": until_failure, "introspect": introspect,

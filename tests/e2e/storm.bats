@@ -173,14 +173,6 @@ bound_and_followed() {
 	refuse equal "$(token iem/moving)" "$before"
 }
 
-@test "contract 4: who asks for the size in another thread than the one that opened gets a whole token" {
-	need_root
-	bound_and_followed
-	probe threads "$T/bound" "$MNT/iem/moving" \
-		"{\"access_token\": \"$(probe make 9 300000)\", \"expires_in\": 300}" >"$T/read"
-	equal "$(cat "$T/read")" "$(token iem/moving)"
-}
-
 @test "contract 4: readers of exactly st_size bytes get whole tokens through a mount of one file that follows" {
 	need_root
 	bound_and_followed
