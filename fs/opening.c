@@ -200,8 +200,8 @@ static void reply_nameless(struct mount *m, fuse_req_t req, struct slot *s, stru
 	}
 	if (!g || g->revoked || !policy_alive(now, g->expires_at))
 		g = slot_follow(s);
-	/* An fstat follows. */
-	redirect_pin(m->redirects, fuse_req_ctx(req)->pid, s->id, REDIRECT_OPENED, g->number, now);
+	/* Anew: an fstat follows. */
+	redirect_pin(m->redirects, fuse_req_ctx(req)->pid, s->id, g->number, now);
 	fi->direct_io = 1;
 	reply_token(m, req, s, g, fi);
 }
@@ -232,7 +232,6 @@ static void answer(struct mount *m, fuse_req_t req, struct slot *s, struct inode
 	} else {
 		/* What comes back chooses anew. */
 		redirect_clear(m->redirects, tid, s->id, REDIRECT_PIN);
-		redirect_clear(m->redirects, tid, s->id, REDIRECT_OPENED);
 		redirect_note(m->redirects, tid, s->id, REDIRECT_READ, now);
 		fuse_reply_err(req, ESTALE);
 	}

@@ -139,14 +139,11 @@ static uint64_t followed_number(struct mount *m, pid_t tid, const struct node *n
 
 	if (n->attr_ms || !facet_is_of_token(n->inode.facet) || !s)
 		return n->attr.st_ino;
-	/* A pin from before the number moved on is of an open that is over. */
-	pin = redirect_opened(m->redirects, tid, s->id, now);
-	if (!pin)
-		pin = redirect_pinned(m->redirects, tid, s->id,
-				      s->live ? s->live->following_since : 0, now);
+	/* A pin from before the number moved on may be that of another thread's open. */
+	pin = redirect_pinned(m->redirects, tid, s->id, s->live ? s->live->following_since : 0, now);
 	g = pin ? slot_generation(s, pin) : slot_follow(s);
 	if (g && !pin)
-		redirect_pin(m->redirects, tid, s->id, REDIRECT_PIN, g->number, now);
+		redirect_pin(m->redirects, tid, s->id, g->number, now);
 	return g ? inode_number(n->inode.facet, s->id, g->number) : n->attr.st_ino;
 }
 

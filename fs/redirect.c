@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "redirect.h"
 
-#include "policy.h"
-
 #define MARK_MS 3000
 
 /* REDIRECTS_MAX is a multiple of it. */
@@ -11,11 +9,8 @@
 /* A revocation and its wait for its turn: 10 s at most. */
 #define REMOVE_MS 15000
 
-/* From the attributes to the open, over the death of a worker between the two. */
+/* From an open to its fstat, over the death of a worker between the two. */
 #define PIN_MS 1000
-
-/* From the open to the fstat: no longer than what was opened keeps its own size. */
-#define OPENED_MS POLICY_KEEP_OPEN_MS
 
 static void expire(struct redirects *r, int64_t now)
 {
@@ -49,11 +44,16 @@ static bool is_removal(const struct redirect *one, pid_t tid)
 /* Who removes waits for a server, with nothing but his mark; the others come back at once. */
 static uint32_t dispensable(const struct redirects *r)
 {
-	uint32_t i = 0;
+	uint32_t oldest = 0;
 
-	while (i < r->n && is_removal(&r->at[i], r->at[i].tid))
-		i++;
-	return i < r->n ? i : 0;
+	for (uint32_t i = 0; i < r->n; i++) {
+		bool waits = is_removal(&r->at[i], r->at[i].tid);
+		bool waits_too = is_removal(&r->at[oldest], r->at[oldest].tid);
+
+		if (waits < waits_too || (waits == waits_too && r->at[i].until < r->at[oldest].until))
+			oldest = i;
+	}
+	return oldest;
 }
 
 /*
@@ -90,29 +90,15 @@ void redirect_note(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_
 	    now);
 }
 
-void redirect_pin(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind,
-		  uint32_t generation, int64_t now)
+void redirect_pin(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now)
 {
-	redirect_clear(r, tid, slot, REDIRECT_PIN);
-	redirect_clear(r, tid, slot, REDIRECT_OPENED);
 	put(r,
 	    &(struct redirect){ .tid = tid,
 				.slot = slot,
-				.kind = kind,
+				.kind = REDIRECT_PIN,
 				.draft = generation,
-				.until = now + (kind == REDIRECT_OPENED ? OPENED_MS : PIN_MS) },
+				.until = now + PIN_MS },
 	    now);
-}
-
-uint32_t redirect_opened(struct redirects *r, pid_t tid, uint32_t slot, int64_t now)
-{
-	const struct redirect *opened =
-		tid ? redirect_find(r, tid, slot, REDIRECT_OPENED, now) : NULL;
-	uint32_t generation = opened ? opened->draft : 0;
-
-	if (opened)
-		redirect_pin(r, tid, slot, REDIRECT_PIN, generation, now);
-	return generation;
 }
 
 const struct redirect *redirect_find(struct redirects *r, pid_t tid, uint32_t slot,

@@ -8,9 +8,8 @@
  * seconds: the VFS comes back at once, but a worker may die meanwhile. A thread that cannot be seen (0)
  * shares its marks with its like.
  *
- * A pin is the generation whose size a thread was told for a number that follows, so that its open gets
- * that very generation. What it opened is told by the first fstat(2) afterwards, even if the number
- * has moved on meanwhile; from then on it is a pin again.
+ * A pin is kept for a part of that: the generation whose size a thread was told for a number that
+ * follows, so that its open gets that very generation, and its fstat(2) the same size.
  *
  * A thread that removes a token was sent back to wait on its way (removing.h); it removes one at a time.
  * Its mark lives longer than a revocation may take, and from then on, as removed, like the others.
@@ -32,7 +31,6 @@ enum redirect_kind {
 	REDIRECT_PIN,
 	REDIRECT_REMOVE,
 	REDIRECT_REMOVED,
-	REDIRECT_OPENED,
 	REDIRECT_TOLD,
 };
 
@@ -59,12 +57,8 @@ void redirect_note(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_
 /* The generation that is pinned for the thread since a moment after `since`; 0: none. */
 uint32_t redirect_pinned(struct redirects *r, pid_t tid, uint32_t slot, int64_t since, int64_t now);
 
-/* Pins a generation for the thread, which asked for the attributes, or (REDIRECT_OPENED) opened it. */
-void redirect_pin(struct redirects *r, pid_t tid, uint32_t slot, enum redirect_kind kind,
-		  uint32_t generation, int64_t now);
-
-/* What the thread opened, when it asks for the first time since; 0: it did not. */
-uint32_t redirect_opened(struct redirects *r, pid_t tid, uint32_t slot, int64_t now);
+/* Pins a generation for the thread. */
+void redirect_pin(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now);
 
 /* The thread removes the slot, whose name has this generation's number. Not for threads that are 0. */
 void redirect_remove(struct redirects *r, pid_t tid, uint32_t slot, uint32_t generation, int64_t now);

@@ -23,11 +23,22 @@ setup() {
 
 teardown() {
 	local status=0
-	[ -n "${BATS_TEST_COMPLETED:-}" ] || cut -c1-150 "$T/seen" 2>/dev/null || true
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || {
+		cut -c1-150 "$T/seen" 2>/dev/null || true
+		end_inside
+	}
 	finish || status=$?
 	# What the runtimes made of cgroups is empty by now.
 	[ -z "${CGROUP:-}" ] || find /sys/fs/cgroup -depth -type d -name "$CGROUP" -exec rmdir {} + || true
 	return "$status"
+}
+
+# What a runtime has started does not end with it.
+end_inside() {
+	local last=${PIDS[-1]:-}
+	[ -n "$last" ] && [ "$(birth "${last%:*}")" = "${last#*:}" ] || return 0
+	# shellcheck disable=SC2046
+	kill -9 $(descendants "${last%:*}") 2>/dev/null || true
 }
 
 need() { # PROGRAM: or the test is skipped

@@ -135,21 +135,6 @@ def exact(path):
     print(value.decode())
 
 
-def late(bound, path, document):
-    """As exact(), but the token rotates, and others read the new one, between open and fstat."""
-    fd, seen = os.open(bound, os.O_RDONLY), set()
-    with open(path, "w", encoding="ascii") as file:
-        file.write(document)
-    while len(seen) < 2:
-        seen.add(subprocess.run(["cat", bound], stdout=subprocess.PIPE, check=True, timeout=20).stdout)
-        time.sleep(0.01)
-    size = os.fstat(fd).st_size
-    value = os.read(fd, size)
-    if len(value) != size or os.read(fd, 1):
-        sys.exit(f"st_size {size}, {len(value)} bytes read")
-    print(value.decode())
-
-
 def through_stdio(path):
     """As a C program does it: fopen, fread by small pieces to the end, and every byte as it came."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -450,7 +435,7 @@ def core_limit(pid):
 
 TOOLS = {
     "repeat": repeat, "opens": opens, "everything": everything,
-    "exact": exact, "late": late, "stdio": through_stdio, "mmap": through_mmap, "sendfile": through_sendfile,
+    "exact": exact, "stdio": through_stdio, "mmap": through_mmap, "sendfile": through_sendfile,
     "pieces": pieces,
     "xattrs": names, "crowd": crowd, "contend": contend, "remove-crowd": remove_crowd, "hold": hold, "interrupt": interrupt, "answers": answers,
     "remaining": remaining, "watch": watch, "until-failure": until_failure, "introspect": introspect,

@@ -58,6 +58,21 @@ static void a_mark_has_its_time_and_its_place_is_used_again(void **state)
 	assert_true(r.n <= 64);
 }
 
+static void when_there_are_too_many_marks_the_oldest_goes(void **state)
+{
+	static struct redirects r;
+
+	(void)state;
+	for (int i = 0; i < REDIRECTS_MAX; i++)
+		redirect_note(&r, 100 + i, 1, REDIRECT_READ, i < 10 ? 0 : 1);
+	redirect_note(&r, 7, 1, REDIRECT_WRITE, 2);
+	for (int i = 0; i < 5; i++)
+		redirect_note(&r, 100000 + i, 1, REDIRECT_READ, 2);
+	assert_non_null(redirect_find(&r, 7, 1, REDIRECT_WRITE, 3));
+	assert_non_null(redirect_find(&r, 100000, 1, REDIRECT_READ, 3));
+	assert_int_equal(r.n, REDIRECTS_MAX);
+}
+
 static void threads_that_cannot_be_seen_share_their_marks(void **state)
 {
 	static struct redirects r;
@@ -73,17 +88,11 @@ static void a_thread_is_told_what_its_last_open_got(void **state)
 	static struct redirects r;
 
 	(void)state;
-	redirect_pin(&r, 7, 1, REDIRECT_PIN, 40, 0);
-	redirect_pin(&r, 8, 1, REDIRECT_PIN, 41, 0);
-	redirect_pin(&r, 7, 1, REDIRECT_OPENED, 42, 0);
-	assert_int_equal(r.n, 2);
-	assert_int_equal(redirect_pinned(&r, 8, 1, 0, 10), 41);
-	assert_int_equal(redirect_opened(&r, 8, 1, 10), 0);
-	/* Once, whenever the number moved on; then it is as if it had just asked. */
-	assert_int_equal(redirect_opened(&r, 7, 1, 9000), 42);
-	assert_int_equal(redirect_opened(&r, 7, 1, 9000), 0);
-	assert_int_equal(redirect_pinned(&r, 7, 1, 9000, 9500), 42);
-	assert_int_equal(redirect_pinned(&r, 7, 1, 9200, 9500), 0);
+	redirect_pin(&r, 7, 1, 40, 0);
+	redirect_pin(&r, 8, 1, 41, 0);
+	redirect_pin(&r, 7, 1, 42, 0);
+	assert_int_equal(redirect_find(&r, 7, 1, REDIRECT_PIN, 10)->draft, 42);
+	assert_int_equal(redirect_find(&r, 8, 1, REDIRECT_PIN, 10)->draft, 41);
 	assert_int_equal(r.n, 2);
 }
 
@@ -192,6 +201,7 @@ int main(void)
 		cmocka_unit_test(generations_and_facets_have_numbers_of_their_own),
 		cmocka_unit_test(a_thread_is_known_again_for_its_slot_and_kind_only),
 		cmocka_unit_test(a_mark_has_its_time_and_its_place_is_used_again),
+		cmocka_unit_test(when_there_are_too_many_marks_the_oldest_goes),
 		cmocka_unit_test(threads_that_cannot_be_seen_share_their_marks),
 		cmocka_unit_test(a_thread_is_told_what_its_last_open_got),
 		cmocka_unit_test(each_writer_has_a_draft_of_its_own),
