@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "entry.h"
 
-static double seconds(int64_t ms)
+double entry_seconds(int64_t ms)
 {
 	return (double)ms / 1000.0;
 }
@@ -16,7 +16,7 @@ void entry_reply(fuse_req_t req, int error, const struct node *n)
 	}
 	entry.ino = n->attr.st_ino;
 	entry.attr = n->attr;
-	entry.attr_timeout = seconds(n->attr_ms);
-	entry.entry_timeout = seconds(n->entry_ms);
+	entry.attr_timeout = entry_seconds(n->attr_ms);
+	entry.entry_timeout = entry_seconds(n->entry_ms);
 	fuse_reply_entry(req, &entry);
 }

@@ -51,11 +51,6 @@ static void op_destroy(void *userdata)
 
 /* --- names and attributes ---------------------------------------------------------------------- */
 
-static double seconds(int64_t ms)
-{
-	return (double)ms / 1000.0;
-}
-
 /*
  * The announcer alone sees the new generation under a hidden name, and the old one under the real name:
  * the kernel may ask for either twice (a revalidation and a lookup), and must find two inodes.
@@ -123,7 +118,7 @@ static void reply_attr(fuse_req_t req, fuse_ino_t ino)
 	if (r)
 		fuse_reply_err(req, -r);
 	else
-		fuse_reply_attr(req, &n.attr, seconds(n.attr_ms));
+		fuse_reply_attr(req, &n.attr, entry_seconds(n.attr_ms));
 }
 
 /*
@@ -164,7 +159,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		followed.attr.st_ino = ino;
 		fuse_reply_attr(req, &followed.attr, 0);
 	} else {
-		fuse_reply_attr(req, &n.attr, seconds(n.attr_ms));
+		fuse_reply_attr(req, &n.attr, entry_seconds(n.attr_ms));
 	}
 }
 

@@ -530,7 +530,7 @@ refused_as_inside() { # LINE: of a configuration that is ours but for it
 	eventually 10 ended "$rm"
 	eventually 10 ended "$SPAWNED"
 	matches "$(cat "$T/reader")" '^[^.]+\.[^.]+\.'
-	sleep 0.5 # for what nobody should ask for
+	refuse fake await/token/3/1
 	equal "$(token iem/id_token)" "$(cat "$T/reader")"
 	equal "$(fake_count)" 2
 }
