@@ -131,7 +131,7 @@ last_error() {
 
 # no_more POLLS: none comes in the time of two
 no_more() {
-	sleep 2.5
+	refuse fake "await/poll/$(($1 + 1))/3"
 	equal "$(fake_count poll)" "$1"
 }
 
